@@ -1,0 +1,5 @@
+"""`python -m restore_cli`."""
+
+from restore_cli.cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""UNet: a plain convolutional residual U-Net for restoration at the same size.
+
+Source: the backbone of DRUNet (Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser
+Prior", TPAMI 2021), itself a U-Net with residual blocks, strided convolutions down and transposed
+ones up, and skips that add. What we changed: biases, no noise-map channel (ours are blind), a
+skip from the picture to the output, and few, narrow levels, which a CPU likes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+
+from restore_cli.archs.blocks import ResidualBlock, count_items
+
+__all__ = ["UNet"]
+
+
+class UNet(nn.Module):
+    """`(N, channels, H, W)` in nominal [0, 1] -> the same shape, not clamped.
+
+    H and W must be multiples of `size_multiple`; the pad wrapper sees to it.
+
+    Args:
+        channels: picture channels, 1 (grey) or 3 (RGB).
+        widths: feature channels of each level; each level halves the resolution of the one before.
+        blocks: residual blocks of each level on the way down, and again on the way up.
+        body_blocks: residual blocks at the lowest level.
+    """
+
+    signature_keys: ClassVar = ("stem.weight", "downs.0.weight", "body.0.conv1.weight", "to_picture.weight")
+
+    def __init__(
+        self,
+        channels: int = 3,
+        widths: Sequence[int] = (40, 80, 160),
+        blocks: int = 2,
+        body_blocks: int = 4,
+    ) -> None:
+        super().__init__()
+        self.channels = channels
+        self.scale = 1
+        steps = list(zip(widths[:-1], widths[1:], strict=True))
+        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.encoders = nn.ModuleList(_residual_stack(wide, blocks) for wide, _ in steps)
+        self.downs = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in steps)
+        self.body = _residual_stack(widths[-1], body_blocks)
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, wide, 2, stride=2) for wide, deep in steps)
+        self.decoders = nn.ModuleList(_residual_stack(wide, blocks) for wide, _ in steps)
+        self.to_picture = nn.Conv2d(widths[0], channels, 3, padding=1)
+
+    @staticmethod
+    def config_of(state_dict: Mapping[str, torch.Tensor]) -> dict[str, Any]:
+        """The constructor arguments of the network that `state_dict` came from."""
+        levels = count_items(state_dict, "downs")
+        widths = [state_dict["stem.weight"].shape[0]]
+        widths += [state_dict[f"downs.{level}.weight"].shape[0] for level in range(levels)]
+        return {
+            "channels": state_dict["stem.weight"].shape[1],
+            "widths": widths,
+            "blocks": count_items(state_dict, "encoders.0"),
+            "body_blocks": count_items(state_dict, "body"),
+        }
+
+    @property
+    def size_multiple(self) -> int:
+        return int(2 ** len(self.downs))
+
+    @property
+    def minimum_size(self) -> int:
+        return self.size_multiple
+
+    @property
+    def receptive_radius(self) -> int:
+        """Input pixels on each side that an output pixel depends on, at most."""
+        radius = 2  # stem, to_picture
+        for level, (encoder, decoder) in enumerate(zip(self.encoders, self.decoders, strict=True)):
+            pixel = 2**level
+            radius += pixel * sum(block.receptive_radius for block in (*encoder, *decoder))
+            radius += pixel  # an output pixel shares its 2x2 cell with neighbours up to one away
+        return int(radius + self.size_multiple * sum(block.receptive_radius for block in self.body))
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        features = self.stem(picture)
+        skips = []
+        for encoder, down in zip(self.encoders, self.downs, strict=True):
+            features = encoder(features)
+            skips.append(features)
+            features = down(features)
+        features = self.body(features)
+        for level in reversed(range(len(skips))):
+            features = self.decoders[level](self.ups[level](features) + skips[level])
+        return picture + self.to_picture(features)
+
+
+def _residual_stack(width: int, count: int) -> nn.Sequential:
+    return nn.Sequential(*(ResidualBlock(width) for _ in range(count)))

@@ -1,0 +1,136 @@
+"""What the program says: data on standard output, talk on standard error, one line a thing.
+
+On a terminal a bar a file and a bar a tile; elsewhere plain lines; with --quiet nothing but errors.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+__all__ = ["Display", "one_line"]
+
+
+def one_line(text: object) -> str:
+    """`text` on one line that any terminal can show: control characters and broken UTF-8 are escaped."""
+    escaped = "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
+    return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+class Display:
+    """Where everything a command says goes. Also the observer of a running restorer.
+
+    Args:
+        quiet: no talk; errors and data only.
+        as_json: data as one JSON document.
+    """
+
+    def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
+        self.quiet = quiet
+        self.as_json = as_json
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._progress: Progress | None = None
+        self._tile_bar: TaskID | None = None
+        self._file_bar: TaskID | None = None
+
+    def data(self, line: str) -> None:
+        """A line for standard output; nothing when JSON is wanted instead."""
+        if not self.as_json:
+            sys.stdout.write(one_line(line) + "\n")
+
+    def document(self, value: Any) -> None:  # noqa: ANN401 - anything JSON can hold
+        """The JSON document, when one is wanted."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+
+    def note(self, message: str) -> None:
+        """Something worth knowing."""
+        if not self.quiet:
+            self._say(message)
+
+    def error(self, message: str, hint: str = "") -> None:
+        """A failure; said even when quiet."""
+        self._say(f"error: {message} {hint}".rstrip(), style="red")
+
+    def trace(self, text: str) -> None:
+        """The stack trace of a bug."""
+        self._console.print(text, markup=False)
+
+    @contextmanager
+    def batch(self, total: int) -> Iterator[None]:
+        """Bars for `total` files while the block runs; none off a terminal or when quiet."""
+        if self.quiet or not self._console.is_terminal:
+            yield
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=self._console, transient=True) as self._progress:
+            self._file_bar = self._progress.add_task("files", total=total)
+            self._tile_bar = self._progress.add_task("tiles", total=None)
+            try:
+                yield
+            finally:
+                self._progress = self._file_bar = self._tile_bar = None
+
+    def file_started(self, name: object) -> None:
+        """The file bar shows what is being worked on."""
+        if self._progress is not None and self._file_bar is not None:
+            self._progress.update(self._file_bar, description=one_line(name).replace("[", r"\["))
+
+    def file_finished(self) -> None:
+        """One file less to go."""
+        if self._progress is not None and self._file_bar is not None:
+            self._progress.advance(self._file_bar)
+
+    def tiles(self, done: int, total: int) -> None:
+        """`done` of `total` tiles of this pass over the picture."""
+        if self._progress is not None and self._tile_bar is not None:
+            self._progress.update(self._tile_bar, completed=done, total=total)
+
+    def download(self, description: str, total_bytes: int | None) -> _DownloadBar | _DownloadLine:
+        """A bar for a download, or a line where there is no terminal."""
+        if self.quiet:
+            return _DownloadLine()
+        if not self._console.is_terminal:
+            size = "" if total_bytes is None else f" ({total_bytes / 1e6:.1f} MB)"
+            self.note(f"Downloading {description}{size}")
+            return _DownloadLine()
+        return _DownloadBar(self._console, description, total_bytes)
+
+    def _say(self, message: str, style: str | None = None) -> None:
+        self._console.print(one_line(message), markup=False, style=style)
+
+
+class _DownloadBar:
+    def __init__(self, console: Console, description: str, total_bytes: int | None) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        self._progress = Progress(*columns, console=console, transient=True)
+        self._bar = self._progress.add_task(one_line(description), total=total_bytes)
+        self._progress.start()
+
+    def update(self, size: int, /) -> None:
+        self._progress.advance(self._bar, size)
+
+    def close(self) -> None:
+        self._progress.stop()
+
+
+class _DownloadLine:
+    def update(self, size: int, /) -> None:
+        """The line was all."""
+
+    def close(self) -> None:
+        """The line was all."""

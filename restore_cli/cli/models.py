@@ -1,0 +1,47 @@
+"""`restore models`: which models there are."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated
+
+import typer
+
+from restore_cli.cli._output import Display
+from restore_cli.cli._shell import guarded
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The catalogue of models.", no_args_is_help=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+@app.command("list")
+@guarded
+def list_models(
+    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None, as_json: AsJson = False
+) -> None:
+    """List the models that a command's --model takes by name."""
+    from restore_cli.models.catalog import read_catalog
+
+    display = Display(as_json=as_json)
+    cards = [card for card in read_catalog().values() if task in (None, card.task)]
+    width = max((len(card.id) for card in cards), default=0)
+    for card in sorted(cards, key=lambda card: (card.task, card.id)):
+        origin = "embedded" if card.embedded else f"{card.file.bytes / 1e6:.0f} MB from the hub"
+        display.data(f"{card.id:<{width}}  {card.task:<8}  {origin}; {card.licence.name}; {card.summary}")
+    display.document([dataclasses.asdict(card) for card in cards])
+
+
+@app.command()
+@guarded
+def show(model: Annotated[str, typer.Argument(help="Its name.")], as_json: AsJson = False) -> None:
+    """Show a model's card."""
+    from restore_cli.models.catalog import find_card
+
+    display = Display(as_json=as_json)
+    card = find_card(model)
+    for name, value in dataclasses.asdict(card).items():
+        if value not in (None, "", (), {}):
+            display.data(f"{name}: {value}")
+    display.document(dataclasses.asdict(card))

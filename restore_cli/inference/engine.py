@@ -1,0 +1,163 @@
+"""Image -> Image: what the network never sees - alpha, grey and colour, strength, mask - is handled here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from restore_cli.degradations.mosaic import mosaic_to_sparse_rgb
+from restore_cli.degradations.resize import resize_bicubic
+from restore_cli.errors import InputError, UsageError
+from restore_cli.inference.restorer import Restorer
+from restore_cli.io.image import Image
+from restore_cli.io.read import read_image
+from restore_cli.io.write import write_image
+from restore_cli.models.build import build_model
+from restore_cli.options import FinishOptions, Hints, RunOptions
+from restore_cli.tasks import TASKS, Task
+
+__all__ = ["restore", "restore_image"]
+
+# Below this opacity a pixel's own colour cannot be recovered from the premultiplied one.
+FAINT = 1 / 1024
+
+
+def restore(
+    source: str | Path,
+    target: str | Path | None = None,
+    *,
+    task: str,
+    model: str | None = None,
+    scale: int | None = None,
+    sigma_255: float | None = None,
+    quality_factor: float | None = None,
+    strength: float = 1.0,
+    mask: str | Path | None = None,
+    overwrite: bool = False,
+    options: RunOptions | None = None,
+    offline: bool = False,
+) -> Image:
+    """The picture in `source` restored, and written to `target` if one is named.
+
+    Args:
+        source: a picture file.
+        target: a file of a writable format.
+        task: 'sr', 'denoise', 'deblur', 'derain', 'jpeg', 'demosaic' or 'weather'.
+        model: card id, checkpoint file or hub address; the task's default if left out.
+        scale: for 'sr', the enlargement.
+        sigma_255, quality_factor: what the model must be told.
+        strength, mask: how the result meets the input, see `FinishOptions`.
+        overwrite: replace `target` if it exists.
+        options: device, precision, tiles, ensemble, WNE.
+        offline: never ask the network for the model.
+
+    Raises:
+        RestoreError: whatever went wrong, named.
+    """
+    if task not in TASKS:
+        raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
+    row = TASKS[task]
+    built = build_model(model or row.default_model(scale), offline=offline)
+    row.check_scale(scale, built.network.scale, built.name)
+    finish = FinishOptions(strength, None if mask is None else Path(mask))
+    image = read_image(Path(source))
+    restored = restore_image(image, Restorer(built, options), row, Hints(sigma_255, quality_factor), finish)
+    if target is not None:
+        write_image(restored, Path(target), overwrite=overwrite)
+    return restored
+
+
+def restore_image(
+    image: Image,
+    restorer: Restorer,
+    task: Task,
+    hints: Hints | None = None,
+    finish: FinishOptions | None = None,
+) -> Image:
+    """`image` restored; metadata, alpha, depth and kind (grey or colour) stay as they were.
+
+    Colour through a grey network goes channel by channel; grey through a colour network three times
+    over, and the mean comes back. Where alpha varies, colour is restored premultiplied, so that
+    what is hidden does not bleed over the edges of what is seen.
+
+    Raises:
+        InputError: the mask does not fit.
+        DeviceMemoryError, UsageError: from the restorer.
+    """
+    hints, finish = hints or Hints(), finish or FinishOptions()
+    # Read before the work: a mask that does not fit should fail at once.
+    mask = None if finish.mask is None else _read_mask(finish.mask, image, restorer.scale, finish.feather_px)
+    size = (image.height * restorer.scale, image.width * restorer.scale)
+    varying_alpha = image.alpha is not None and float(np.ptp(image.alpha)) > 0
+    alpha = image.alpha
+    pixels = _sparse_mosaic(image, hints.cfa) if task.input == "mosaic" else image.pixels
+
+    if varying_alpha and alpha is not None:
+        restored = _run(pixels * alpha[:, :, None], restorer, hints)
+        enlarged = _enlarge(pixels, size)
+        if restorer.scale > 1:
+            alpha = np.clip(_run(alpha[:, :, None], restorer, Hints())[:, :, 0], 0, 1)
+        opacity = alpha[:, :, None]
+        restored = np.where(opacity > FAINT, restored / np.maximum(opacity, FAINT), enlarged)
+        restored = np.clip(restored, 0, None)
+    else:
+        restored = _run(pixels, restorer, hints)
+        if alpha is not None:
+            alpha = np.full(size, alpha.flat[0], np.float32)
+
+    if mask is not None or finish.strength < 1:
+        share = finish.strength if mask is None else finish.strength * mask[:, :, None]
+        original = _enlarge(pixels, size)
+        restored = original + share * (restored - original)
+    return image.with_pixels(np.ascontiguousarray(restored, dtype=np.float32), alpha=alpha)
+
+
+def _run(pixels: NDArray[np.float32], restorer: Restorer, hints: Hints) -> NDArray[np.float32]:
+    """(H, W, C) through a network that may have another number of channels."""
+    picture = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
+    channels = picture.shape[0]
+    if channels == restorer.channels:
+        batch = picture[None]
+    elif restorer.channels == 1:
+        batch = picture[:, None]
+    else:
+        batch = picture[None].expand(1, restorer.channels, -1, -1)
+    result = restorer(batch, sigma_255=hints.sigma_255, quality_factor=hints.quality_factor)
+    if channels == restorer.channels:
+        result = result[0]
+    elif restorer.channels == 1:
+        result = result[:, 0]
+    else:
+        result = result[0].mean(dim=0, keepdim=True)
+    restored: NDArray[np.float32] = result.permute(1, 2, 0).numpy()
+    return restored
+
+
+def _sparse_mosaic(image: Image, cfa: str) -> NDArray[np.float32]:
+    if not image.is_grey:
+        raise InputError("The picture is in colour already; a mosaic has one channel.", "Pass the raw mosaic as grey.")
+    return mosaic_to_sparse_rgb(image.pixels[:, :, 0], cfa)
+
+
+def _enlarge(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    return pixels if pixels.shape[:2] == size else resize_bicubic(pixels, size)
+
+
+def _read_mask(path: Path, image: Image, scale: int, feather_px: float) -> NDArray[np.float32]:
+    """(sH, sW) in [0, 1], its edge softened; read from a picture the size of the input."""
+    mask = read_image(path)
+    if (mask.height, mask.width) != (image.height, image.width):
+        raise InputError(
+            f"{path}: the mask is {mask.width}x{mask.height}, the picture {image.width}x{image.height}.",
+            "A mask has the size of the input; white is restored, black kept.",
+        )
+    values: NDArray[np.float32] = np.clip(mask.pixels.mean(axis=2), 0, 1)
+    if mask.alpha is not None:
+        values = values * mask.alpha
+    if feather_px > 0:
+        values = cv2.GaussianBlur(values, (0, 0), feather_px / 2)
+    return np.clip(_enlarge(values, (image.height * scale, image.width * scale)), 0, 1)

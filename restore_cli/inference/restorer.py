@@ -1,0 +1,191 @@
+"""The contract every model obeys, and the one place where the wrappers are put around a network.
+
+The order is part of the meaning: ensemble(wne(tile(pad(network)))). WNE takes its statistics once,
+from the whole picture, before padding and tiling.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from restore_cli.errors import InputError, UsageError
+from restore_cli.inference.device import OnDevice, choose_device, choose_precision
+from restore_cli.models.build import Model, build_model
+from restore_cli.models.registry import Network
+from restore_cli.options import Hints, Precision, RunOptions
+from restore_cli.wrappers.ensemble import Ensemble
+from restore_cli.wrappers.pad import Padded
+from restore_cli.wrappers.tile import Tiled, TilePolicy
+from restore_cli.wrappers.wne import NormalizationEquivariant
+
+__all__ = ["Observer", "Restorer", "load_model"]
+
+# Sides of a tile in input pixels. A device that has less memory finds out and halves. Networks of
+# unknown reach are transformers as a rule, which need several times the memory of a convolution.
+AUTO_TILE_PX = 1024
+AUTO_TILE_PX_UNKNOWN_REACH = 512
+
+
+class Observer(Protocol):
+    """Is told what happens while a picture is restored."""
+
+    def tiles(self, done: int, total: int) -> None:
+        """`done` of `total` tiles are finished; 0 at the start of each pass over the picture."""
+
+    def note(self, message: str) -> None:
+        """Something the user should know, such as a smaller tile or a safer precision."""
+
+
+class Silence:
+    """An observer that does nothing."""
+
+    def tiles(self, done: int, total: int) -> None:
+        """Ignored."""
+
+    def note(self, message: str) -> None:
+        """Ignored."""
+
+
+class Restorer:
+    """A model made ready: called on `(N, C, H, W)`, returns `(N, C', sH, sW)`, same dtype and device.
+
+    Pictures are nominally in [0, 1], sRGB-encoded RGB or grey, any height and width; neither input
+    nor result is clamped, and the input is not modified. A restorer keeps no state between calls.
+
+    Attributes:
+        model: the network and its facts.
+        device, precision: where and how it runs.
+        policy: how pictures are cut, when they are.
+        wne: whether it is wrapped for normalization equivariance.
+    """
+
+    def __init__(self, model: Model, options: RunOptions | None = None, observer: Observer | None = None) -> None:
+        options = options or RunOptions()
+        observer = observer or Silence()
+        network = model.network
+        self.model = model
+        self.device = choose_device(options.device)
+        self.precision = choose_precision(options.precision, self.device, network.precisions)
+        self.policy = _tile_policy(network, options)
+        self.wne = model.wne if options.wne is None else options.wne
+        self.tta = options.tta
+        self._observer = observer
+        self._chain = self._wrapped(network.module, observer)
+
+    @property
+    def scale(self) -> int:
+        """Output pixels per input pixel."""
+        return self.model.network.scale
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pictures it takes."""
+        return self.model.network.channels
+
+    def __call__(
+        self, picture: torch.Tensor, *, sigma_255: float | None = None, quality_factor: float | None = None
+    ) -> torch.Tensor:
+        """Restore a batch.
+
+        Args:
+            picture: (N, C, H, W), floating.
+            sigma_255: noise level in 8-bit units, for a network that must be told.
+            quality_factor: JPEG quality, for a network that must be told.
+
+        Raises:
+            InputError: a picture of another shape or type.
+            UsageError: the network needs a level that was not given.
+            DeviceMemoryError: not even the smallest tile fits.
+        """
+        if picture.ndim != 4 or picture.shape[1] != self.channels or 0 in picture.shape:
+            found = "x".join(str(side) for side in picture.shape)
+            raise InputError(f"{self.model.name} takes (N, {self.channels}, H, W), not {found}.")
+        if not picture.is_floating_point():
+            raise InputError(f"{self.model.name} takes floating pictures in [0, 1], not {picture.dtype}.")
+        conditioning = self._conditioning(picture, Hints(sigma_255, quality_factor))
+        with torch.inference_mode():
+            restored: torch.Tensor = self._chain(picture, **conditioning)
+        # Out of inference mode, so that the caller may do anything with it.
+        return restored.clone() if restored.is_inference() else restored
+
+    def _conditioning(self, picture: torch.Tensor, hints: Hints) -> dict[str, torch.Tensor]:
+        needed = self.model.network.conditioning
+        if needed == "sigma":
+            if hints.sigma_255 is None:
+                raise UsageError(
+                    f"{self.model.name} must be told the noise level.", "Add --sigma LEVEL (0 to 255, 25 is strong)."
+                )
+            return {"sigma": picture.new_full((1, 1, 1, 1), hints.sigma_255 / 255)}
+        unused = [name for name in ("sigma_255", "quality_factor") if getattr(hints, name) is not None]
+        for name in unused:
+            self._observer.note(f"{self.model.name} finds the level by itself: {name} is not used.")
+        return {}
+
+    def _wrapped(self, network: nn.Module, observer: Observer) -> nn.Module:
+        facts = self.model.network
+        chain: nn.Module = OnDevice(
+            network,
+            self.device,
+            self.precision,
+            on_fallback=lambda: observer.note(f"{self.precision.value} overflowed; this tile was computed in fp32."),
+        )
+        chain = Padded(chain, facts.size_rule, facts.scale)
+        chain = Tiled(
+            chain,
+            self.policy,
+            facts.scale,
+            on_tile=observer.tiles,
+            on_retry=lambda tile_px: observer.note(f"Out of memory; starting over with tiles of {tile_px} pixels."),
+        )
+        if self.wne:
+            chain = NormalizationEquivariant(chain)
+        if self.tta:
+            chain = Ensemble(chain)
+        return chain.eval()
+
+
+def load_model(
+    spec: str,
+    *,
+    device: str = "auto",
+    precision: str = "auto",
+    tile_px: int | None = None,
+    overlap_px: int | None = None,
+    tta: bool = False,
+    wne: bool | None = None,
+    offline: bool = False,
+) -> Restorer:
+    """A `Restorer` to call on tensors.
+
+    Args:
+        spec: card id, checkpoint file, or `hf:owner/repo/file[@revision]`.
+        device: 'auto', 'cpu', 'cuda', 'cuda:n' or 'mps'.
+        precision: 'auto', 'fp32', 'bf16' or 'fp16'.
+        tile_px: side of a tile, overlap included; None chooses, 0 never tiles.
+        overlap_px: what neighbouring tiles share; None takes what the network needs.
+        tta: average over the eight flips and rotations.
+        wne: wrap for normalization equivariance; None does as the model was trained.
+        offline: use only what is on this machine.
+
+    Raises:
+        ModelNotFoundError, CheckpointError, DownloadError, DeviceError, UsageError
+    """
+    options = RunOptions(device, Precision(precision), tile_px, overlap_px, tta, wne)
+    return Restorer(build_model(str(spec), offline=offline), options)
+
+
+def _tile_policy(network: Network, options: RunOptions) -> TilePolicy:
+    overlap_px = options.overlap_px
+    if overlap_px is None:
+        overlap_px = network.overlap_px if network.radius_px is None else 2 * network.radius_px
+    if options.tile_px == 0:
+        tile_px = None
+    else:
+        wanted = options.tile_px or (AUTO_TILE_PX_UNKNOWN_REACH if network.radius_px is None else AUTO_TILE_PX)
+        # A tile that is little more than overlap would cost many times the work: then it grows instead,
+        # because a smaller overlap would show.
+        tile_px = overlap_px + max(wanted - overlap_px, wanted // 2, 1)
+    return TilePolicy(tile_px, overlap_px, network.size_rule.multiple, network.radius_px)

@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["replacing"]
+
+
+@contextlib.contextmanager
+def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
+    """A new file to write to, which takes the name `path` when the block ends, and vanishes if it fails.
+
+    Written beside the target under a hidden name, so the last step is a rename inside one folder. A link is
+    followed: the file it leads to is replaced. Missing folders are created.
+
+    Args:
+        path: the final name.
+        overwrite: False to raise FileExistsError where the name is taken, even if only in the meantime.
+
+    Raises:
+        OSError: what the system said, the file not written and an earlier one untouched.
+    """
+    target = os.path.realpath(path)
+    folder = os.path.dirname(target)
+    os.makedirs(folder, exist_ok=True)
+    # Without the target's name, which may already be as long as names can be.
+    temporary = os.path.join(folder, f".restore-{secrets.token_hex(8)}.part")
+    # Not tempfile: its files are private to the user, a result has the rights of any new file.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+        if overwrite:
+            with contextlib.suppress(OSError):
+                os.chmod(temporary, os.stat(target).st_mode & 0o7777)
+            os.replace(temporary, target)
+        else:
+            _rename_to_free(temporary, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+    _sync_folder(folder)
+
+
+def _rename_to_free(temporary: str, target: str) -> None:
+    try:
+        os.link(temporary, target)  # unlike a rename, this fails where the name is taken
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links
+        if os.path.lexists(target):
+            raise FileExistsError(target) from None
+        os.rename(temporary, target)
+    else:
+        os.unlink(temporary)
+
+
+def _sync_folder(folder: str) -> None:
+    """Make the rename itself last through a power cut, where the system lets folders be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,148 @@
+"""EXIF and TIFF directories: enough to find, patch, take out and put back; never to interpret."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from mmap import mmap
+from typing import Literal, TypeAlias
+
+__all__ = ["Directory", "Entry", "parse", "serialise"]
+
+_BYTES_PER_VALUE = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+_SUB_DIRECTORIES = {0x8769, 0x8825, 0xA005}  # EXIF, GPS, interoperability
+_MAX_ENTRIES = 4096  # real directories have a few dozen
+
+Order: TypeAlias = Literal["<", ">"]
+Buffer: TypeAlias = bytes | bytearray | memoryview | mmap
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One field of a directory.
+
+    Args:
+        kind: TIFF type number.
+        count: how many values.
+        data: the values' bytes, in the directory's byte order.
+        at: where the 12-byte entry itself lies in the block.
+    """
+
+    kind: int
+    count: int
+    data: bytes
+    at: int
+
+
+@dataclass
+class Directory:
+    """One directory and those below it.
+
+    Args:
+        order: "<" or ">".
+        entries: by tag.
+        children: the EXIF, GPS and interoperability directories, by the tag that points to them.
+        next_at: where the link to the following directory (the thumbnail's) lies in the block.
+    """
+
+    order: Order
+    entries: dict[int, Entry] = field(default_factory=dict)
+    children: dict[int, Directory] = field(default_factory=dict)
+    next_at: int = 0
+
+    def number(self, tag: int) -> int | None:
+        """The first value of an integer field, or None where it is absent or not an integer."""
+        entry = self.entries.get(tag)
+        if entry is None or entry.kind not in (1, 3, 4, 16) or not entry.count:
+            return None
+        code = {1: "B", 3: "H", 4: "I", 16: "Q"}[entry.kind]
+        return int(struct.unpack_from(self.order + code, entry.data)[0])
+
+
+def parse(block: Buffer, offset: int | None = None) -> Directory | None:
+    """A directory of an EXIF block or of a TIFF or BigTIFF file; None where there is no readable one.
+
+    Fields that point outside the block are left out, so a damaged block gives what is sound in it.
+
+    Args:
+        block: from its byte-order mark on.
+        offset: where the directory lies; None for the first.
+    """
+    orders: dict[bytes, Order] = {b"II": "<", b"MM": ">"}
+    order = orders.get(bytes(block[:2]))
+    if order is None:
+        return None
+    try:
+        big = struct.unpack_from(order + "H", block, 2)[0] == 43
+        if offset is None:
+            offset = struct.unpack_from(order + ("Q" if big else "I"), block, 8 if big else 4)[0]
+        return _directory(block, offset, order, big, depth=0)
+    except struct.error:
+        return None
+
+
+def _directory(block: Buffer, offset: int, order: Order, big: bool, depth: int) -> Directory:
+    count_code, entry_code, offset_code = ("Q", "HHQ", "Q") if big else ("H", "HHI", "I")
+    count_size, entry_size, inline = (8, 20, 8) if big else (2, 12, 4)
+    (count,) = struct.unpack_from(order + count_code, block, offset)
+    found = Directory(order, next_at=offset + count_size + entry_size * count)
+    for index in range(min(count, _MAX_ENTRIES)):
+        at = offset + count_size + entry_size * index
+        tag, kind, values = struct.unpack_from(order + entry_code, block, at)
+        size = _BYTES_PER_VALUE.get(kind, 0) * values
+        start = at + entry_size - inline
+        if size > inline:
+            (start,) = struct.unpack_from(order + offset_code, block, start)
+        if not size or start + size > len(block):
+            continue
+        found.entries[tag] = Entry(kind, values, bytes(block[start : start + size]), at)
+        if tag in _SUB_DIRECTORIES and depth < 2 and (below := found.number(tag)):
+            try:
+                found.children[tag] = _directory(block, below, order, big, depth + 1)
+            except struct.error:  # a pointer into nowhere: the field stays, the directory is not there
+                continue
+    return found
+
+
+def serialise(directory: Directory, base: int = 8) -> bytes:
+    """The directory, its values and its children as classic TIFF bytes meant to lie at offset `base`."""
+    fields = {tag: entry for tag, entry in directory.entries.items() if tag not in _SUB_DIRECTORIES}
+    tags = sorted({*fields, *directory.children})
+    table = struct.pack(directory.order + "H", len(tags))
+    tail = b""
+    tail_base = base + 2 + 12 * len(tags) + 4
+    for tag in tags:
+        here = tail_base + len(tail)
+        if tag in directory.children:
+            table += struct.pack(directory.order + "HHII", tag, 4, 1, here)
+            tail += _even(serialise(directory.children[tag], here))
+            continue
+        entry = fields[tag]
+        table += struct.pack(directory.order + "HHI", tag, entry.kind, entry.count)
+        if len(entry.data) <= 4:
+            table += entry.data.ljust(4, b"\0")
+        else:
+            table += struct.pack(directory.order + "I", here)
+            tail += _even(entry.data)
+    return table + bytes(4) + tail
+
+
+def _even(data: bytes) -> bytes:
+    return data + b"\0" * (len(data) % 2)

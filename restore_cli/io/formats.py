@@ -1,0 +1,140 @@
+"""Which picture formats there are: how to recognise one, and what each can hold when written."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from restore_cli.errors import OutputError
+
+__all__ = [
+    "READABLE_SUFFIXES",
+    "WRITABLE_FORMATS",
+    "WRITABLE_SUFFIXES",
+    "OutputFormat",
+    "check_output_limits",
+    "format_for",
+    "sniff",
+]
+
+
+@dataclass(frozen=True)
+class OutputFormat:
+    """What a file format can hold.
+
+    Args:
+        name: as Pillow calls it.
+        suffixes: the usual one first.
+        bit_depths: ascending; 32 means float.
+        alpha: whether it holds transparency.
+        max_side: the most pixels along either side.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    bit_depths: tuple[int, ...]
+    alpha: bool
+    max_side: int
+
+    @property
+    def suffix(self) -> str:
+        """The suffix of a new file, with its dot."""
+        return self.suffixes[0]
+
+    def depth_for(self, bit_depth: int) -> int:
+        """The bit depth to write: the smallest that loses nothing, or else the deepest there is."""
+        return next((depth for depth in self.bit_depths if depth >= bit_depth), self.bit_depths[-1])
+
+
+# PNG allows 2**31 - 1, but libpng (in every viewer, and in our reader) stops at a million.
+_FORMATS = (
+    OutputFormat("PNG", (".png",), (8, 16), True, 1_000_000),
+    OutputFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), (8,), False, 65_535),
+    OutputFormat("TIFF", (".tif", ".tiff"), (8, 16, 32), True, 2**31 - 1),
+    OutputFormat("WEBP", (".webp",), (8,), True, 16_383),
+    OutputFormat("BMP", (".bmp", ".dib"), (8,), False, 2**31 - 1),
+    OutputFormat("PPM", (".ppm", ".pgm", ".pnm"), (8, 16), False, 2**31 - 1),
+)
+
+WRITABLE_FORMATS: dict[str, OutputFormat] = {spec.name: spec for spec in _FORMATS}
+
+WRITABLE_SUFFIXES: frozenset[str] = frozenset(suffix for spec in _FORMATS for suffix in spec.suffixes)
+
+READABLE_SUFFIXES: frozenset[str] = WRITABLE_SUFFIXES | {".pbm", ".gif", ".apng", ".mpo"}
+
+_BY_WORD = {word: spec for spec in _FORMATS for word in (spec.name.lower(), *(s[1:] for s in spec.suffixes))}
+
+
+def format_for(path_or_format: str | PathLike[str]) -> OutputFormat:
+    """The format a name stands for.
+
+    Args:
+        path_or_format: a format or suffix as a `str` ("png", "TIFF", ".jpg"), or a path, whose suffix counts.
+            A string with a folder or a stem in it counts as a path.
+
+    Raises:
+        OutputError: no such format, or a path without a suffix; the message lists what is accepted.
+    """
+    text = str(path_or_format)
+    is_word = isinstance(path_or_format, str) and "/" not in text and "." not in text[1:]
+    word = (text if is_word else Path(text).suffix).removeprefix(".").lower()
+    if word in _BY_WORD:
+        return _BY_WORD[word]
+    accepted = "Accepted: " + ", ".join(spec.suffix[1:] for spec in _FORMATS) + "."
+    near = difflib.get_close_matches(word, _BY_WORD, n=1)
+    hint = (f"Did you mean {near[0]}? " if near else "") + accepted
+    if is_word:
+        raise OutputError(f"Cannot write the format {word!r}.", hint)
+    if not word:
+        raise OutputError(
+            f"{text!r} has no suffix to tell its format by.", f"Add one, or give --format. {accepted}"
+        )
+    raise OutputError(f"Cannot write {text!r}: .{word} is not a format for results.", hint)
+
+
+def check_output_limits(
+    path_or_format: str | PathLike[str] | OutputFormat, height: int, width: int, has_alpha: bool = False
+) -> None:
+    """Refuse, before any computing, a result its file format could not hold.
+
+    Args:
+        path_or_format: as for `format_for`, or its answer.
+        height: rows of the result.
+        width: columns of the result.
+        has_alpha: whether the result has transparent pixels.
+
+    Raises:
+        OutputError: too large a side, or transparency where there is no place for it.
+    """
+    spec = path_or_format if isinstance(path_or_format, OutputFormat) else format_for(path_or_format)
+    if max(height, width) > spec.max_side:
+        raise OutputError(
+            f"{spec.name} holds at most {spec.max_side} pixels a side; the result has {width}x{height}.",
+            f"Choose --format {'png' if max(height, width) <= WRITABLE_FORMATS['PNG'].max_side else 'tiff'}.",
+        )
+    if has_alpha and not spec.alpha:
+        raise OutputError(
+            f"The picture is partly transparent, which {spec.name} cannot hold.", "Choose --format png."
+        )
+
+
+def sniff(head: bytes) -> str | None:
+    """The format whose file starts with these bytes (a dozen are enough), or None."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "PNG"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "JPEG"
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return "TIFF"
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WEBP"
+    if head[:6] in (b"GIF87a", b"GIF89a"):
+        return "GIF"
+    # "BM" alone also starts plain text: the reserved words that follow the length are zero in pictures.
+    if head[:2] == b"BM" and head[6:10] == b"\0\0\0\0":
+        return "BMP"
+    if head[:1] == b"P" and head[1:2] in b"123456" and (head[2:3].isspace() or head[2:3] == b"#"):
+        return "PPM"
+    return None

@@ -1,0 +1,98 @@
+"""What the decoders hand to `read`: a header first, the samples on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy.typing import NDArray
+
+__all__ = ["MAX_PIXELS", "DecodeError", "Metadata", "Opened", "Samples", "check_pixel_count"]
+
+MAX_PIXELS = 1_000_000_000
+"""Pictures with more pixels than this are refused: a few bytes can claim any size."""
+
+
+class DecodeError(Exception):
+    """What is wrong with a file, as half a sentence that `read` completes with its name.
+
+    Args:
+        found: goes after the file's name: "is cut short".
+        hint: the way out.
+    """
+
+    def __init__(self, found: str, hint: str = "") -> None:
+        """See the class."""
+        super().__init__(found)
+        self.found = found
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a file says about its picture, as stored: nothing applied, nothing reset.
+
+    Args:
+        icc: colour profile.
+        exif: bare TIFF block.
+        xmp: packet.
+        dpi: pixels an inch, (across, down), of the picture as stored.
+        orientation: the container's own word (TIFF), which goes before EXIF's and XMP's; None without one.
+    """
+
+    icc: bytes | None = None
+    exif: bytes | None = None
+    xmp: bytes | None = None
+    dpi: tuple[float, float] | None = None
+    orientation: int | None = None
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Pixels as stored: whole numbers (or floats), not turned upright.
+
+    Args:
+        values: (H, W, C) unsigned or float, C = 1 to 4; with `has_alpha` the last channel is straight alpha.
+        has_alpha: see above.
+        peak: the sample value of white and of opaque.
+        bit_depth: 8, 16 or 32, as in `Image`.
+        mode: as `Image.source_mode`.
+        keeps_profile: False where a conversion has made the file's profile untrue (CMYK to RGB).
+        lossless: as in `Image`.
+        is_upright: whether the decoder has applied the orientation already.
+    """
+
+    values: NDArray[Any]
+    has_alpha: bool
+    peak: float
+    bit_depth: int
+    mode: str
+    keeps_profile: bool = True
+    lossless: bool = True
+    is_upright: bool = False
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A file whose header has been read; `decode` does the rest while the file is still open."""
+
+    height: int
+    width: int
+    decode: Callable[[], Samples]
+    metadata: Metadata = field(default_factory=Metadata)
+
+
+def check_pixel_count(height: int, width: int) -> None:
+    """Refuse an impossible size before memory is taken for it.
+
+    Raises:
+        DecodeError: no pixels, or more than `MAX_PIXELS`.
+    """
+    if height < 1 or width < 1:
+        raise DecodeError(f"claims a size of {width}x{height} pixels: there is nothing in it")
+    if height * width > MAX_PIXELS:
+        raise DecodeError(
+            f"claims {width}x{height} pixels, more than the {MAX_PIXELS:,} this program takes",
+            "Cut the picture into parts.",
+        )

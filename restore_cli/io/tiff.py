@@ -1,0 +1,247 @@
+"""TIFF: tifffile reads the tags and writes, `tiff_parts` puts the samples together.
+
+Read: 1 to 16 bits and 32-bit integers, 16- to 64-bit floats; grey, RGB, palette, CMYK; strips, tiles, planes;
+alpha straight or premultiplied; uncompressed, LZW, deflate, PackBits and, for 8-bit pictures, whatever else
+libtiff has (JPEG, CCITT). Of several pages the first that is not marked as a preview is read.
+
+Refused: signed integers (they do not say what black and white are), CIELAB, camera raws, more than one extra
+channel.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import mmap
+import struct
+import warnings
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import TiffImagePlugin
+
+from restore_cli.io import colour
+from restore_cli.io import exif as tiff_fields
+from restore_cli.io.opened import DecodeError, Metadata, Opened, Samples, check_pixel_count
+from restore_cli.io.pillow import samples_of
+from restore_cli.io.tiff_parts import COMPRESSIONS, assembled, quiet_stderr
+
+if TYPE_CHECKING:
+    from tifffile import TiffPage
+
+__all__ = ["encode_tiff", "open_tiff"]
+
+logging.getLogger("tifffile").addHandler(logging.NullHandler())  # or its complaints go to stderr
+
+_ICC, _XMP, _DNG_VERSION = 34675, 700, 50706
+# What tells of the picture rather than of the file's layout: description, make, model, page name, software,
+# date, artist, host, rating, copyright, IPTC, and Windows' title, comment, author, keywords and subject.
+_DESCRIPTIVE = {270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 33723, *range(40091, 40096)}
+_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _MASK, _CMYK = 0, 1, 2, 3, 4, 5
+_COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _MASK: 1, _CMYK: 4}
+
+
+def open_tiff(stream: BinaryIO) -> Opened:
+    """A TIFF or BigTIFF picture."""
+    import tifffile
+
+    data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    pages = tifffile.TiffFile(stream).pages
+    page = next((page for page in pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced), None)
+    if page is None or _DNG_VERSION in page.tags:
+        raise DecodeError("looks like a camera raw file", "Develop it to a 16-bit TIFF first.")
+    check_pixel_count(page.imagelength, page.imagewidth)
+    for offset, size in zip(page.dataoffsets, page.databytecounts, strict=False):
+        if not size or offset + size > len(data):
+            raise DecodeError("is cut short")
+    directory = tiff_fields.parse(data, page.offset)
+
+    def decode() -> Samples:
+        icc = directory.entries[_ICC].data if directory and _ICC in directory.entries else None
+        if page.photometric in _COLOURS and page.compression in COMPRESSIONS:
+            return _samples(page, assembled(page, data), icc)
+        return _decoded_by_libtiff(page, stream, icc)
+
+    return Opened(page.imagelength, page.imagewidth, decode, _metadata(directory))
+
+
+def _metadata(directory: tiff_fields.Directory | None) -> Metadata:
+    if directory is None:
+        return Metadata()
+    entries = directory.entries
+    described = tiff_fields.Directory(
+        directory.order,
+        {tag: entry for tag, entry in entries.items() if tag in _DESCRIPTIVE},
+        directory.children,
+    )
+    exif = None
+    if described.entries or described.children:
+        head = (b"II*\0" if directory.order == "<" else b"MM\0*") + struct.pack(directory.order + "I", 8)
+        exif = head + tiff_fields.serialise(described, 8)
+    return Metadata(
+        icc=entries[_ICC].data if _ICC in entries else None,
+        exif=exif,
+        xmp=entries[_XMP].data if _XMP in entries else None,
+        dpi=_resolution(directory),
+        orientation=directory.number(274),
+    )
+
+
+def _resolution(directory: tiff_fields.Directory) -> tuple[float, float] | None:
+    per_inch = {2: 1.0, 3: 2.54}.get(directory.number(296) or 2)
+    values = []
+    for tag in (282, 283):
+        entry = directory.entries.get(tag)
+        if entry is None or entry.kind != 5:
+            return None
+        above, below = struct.unpack_from(directory.order + "II", entry.data)
+        if per_inch is None or not above or not below:
+            return None
+        values.append(round(above / below * per_inch, 4))
+    return values[0], values[1]
+
+
+def _samples(page: TiffPage, stored: NDArray[Any], icc: bytes | None) -> Samples:
+    """Stored samples as grey or RGB with straight alpha."""
+    photometric, bits = int(page.photometric), int(page.bitspersample)
+    colours = _COLOURS[photometric]
+    extra = stored.shape[2] - colours
+    if not 0 <= extra <= 1:
+        raise DecodeError(f"has {stored.shape[2]} channels where {colours} or {colours + 1} are expected")
+    is_float = stored.dtype.kind == "f"
+    peak = 1.0 if is_float else float(2**bits - 1)
+    values, alpha = stored[..., :colours], stored[..., colours:]
+    depth = 32 if is_float or bits > 16 else 16 if bits > 8 else 8
+    keeps_profile = True
+    if photometric == _WHITE_IS_ZERO:
+        values = (1 if is_float else int(peak)) - values
+    elif photometric == _PALETTE:
+        if is_float:
+            raise DecodeError("has a palette of floats")
+        values, alpha, peak, depth = (
+            _through_palette(page, values),
+            alpha // 257 if bits > 8 else alpha,
+            255.0,
+            8,
+        )
+    if extra and page.extrasamples and int(page.extrasamples[0]) == 1:
+        values = _straight(values, alpha, peak)
+    if photometric == _CMYK:
+        if is_float:
+            raise DecodeError("holds CMYK floats", "Convert it to RGB first.")
+        ink = values if depth == 8 else (values // 257).astype(np.uint8)
+        values = colour.cmyk_to_srgb(np.ascontiguousarray(ink), icc)
+        alpha = alpha if depth == 8 else (alpha // 257).astype(np.uint8)
+        peak, depth, keeps_profile = 255.0, 8, False
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}[colours] if photometric != _PALETTE else "P"
+    mode = (
+        ("1" if bits == 1 else mode)
+        + ("A" if extra else "")
+        + ("" if bits <= 8 else f";{bits}{'f' * is_float}")
+    )
+    return Samples(
+        np.concatenate([values, alpha], axis=2) if extra else values,
+        bool(extra),
+        peak,
+        depth,
+        {"L;16": "I;16", "L;32f": "F", "L;32": "I"}.get(mode, mode),
+        keeps_profile=keeps_profile,
+    )
+
+
+def _through_palette(page: TiffPage, index: NDArray[Any]) -> NDArray[np.uint8]:
+    palette = np.asarray(page.colormap)
+    if palette.ndim != 2 or palette.shape[0] != 3 or index.max() >= palette.shape[1]:
+        raise DecodeError("is damaged: its palette does not fit its pixels")
+    # 16 bits by the book, but some programs write 8.
+    colours = (
+        palette if palette.max() < 256 else palette // 257 if not (palette % 257).any() else palette >> 8
+    ).T
+    looked_up: NDArray[np.uint8] = colours.astype(np.uint8)[index[..., 0]]
+    return looked_up
+
+
+def _straight(values: NDArray[Any], alpha: NDArray[Any], peak: float) -> NDArray[Any]:
+    """Colours that were stored multiplied by alpha, divided by it again, in the same type."""
+    opacity = alpha.astype(np.float64) / peak
+    divided: NDArray[Any] = np.divide(values, opacity, out=np.zeros(values.shape), where=opacity > 0)
+    if values.dtype.kind != "f":
+        divided = np.minimum(np.floor(divided + 0.5), peak)
+    return divided.astype(values.dtype)
+
+
+def _decoded_by_libtiff(page: TiffPage, stream: BinaryIO, icc: bytes | None) -> Samples:
+    """Pictures of 8 bits or fewer in compressions that cannot be undone apart from their colours (JPEG)."""
+    stream.seek(0)
+    try:
+        with warnings.catch_warnings(), quiet_stderr():
+            warnings.simplefilter("ignore")
+            picture = TiffImagePlugin.TiffImageFile(stream)
+            picture.seek(page.index)
+            picture.load()
+    except (OSError, SyntaxError, ValueError) as error:
+        raise DecodeError(
+            f"uses a compression or colour model not read here ({page.compression!s}, {page.photometric!s})",
+            "Save it as LZW or uncompressed RGB.",
+        ) from error
+    return replace(samples_of(picture, icc), is_upright=True)  # Pillow has turned it
+
+
+def encode_tiff(values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> bytes:
+    """A TIFF file's bytes: deflate, horizontal differences for whole numbers, alpha straight.
+
+    Args:
+        values: (H, W, C) uint8, uint16 or float32: grey or RGB, with `has_alpha` one channel more.
+        has_alpha: see above.
+        metadata: all of it goes in; offsets inside EXIF's maker note may lose their meaning, for it moves.
+    """
+    import tifffile
+
+    directory = tiff_fields.parse(metadata.exif) if metadata.exif else None
+    order: Literal["<", ">"] = directory.order if directory else "<"
+    fields: list[tuple[int, int, int, Any, bool]] = []
+    if metadata.xmp:
+        fields.append((_XMP, 1, len(metadata.xmp), metadata.xmp, True))
+    for tag, entry in (directory.entries if directory else {}).items():
+        if tag in _DESCRIPTIVE:
+            fields.append((tag, entry.kind, entry.count, entry.data, True))
+    children = {tag: child for tag, child in (directory.children if directory else {}).items()}
+    fields += [(tag, 4, 1, 0, True) for tag in children]
+    buffer = io.BytesIO()
+    tifffile.imwrite(
+        buffer,
+        values if values.shape[2] > 1 else values[..., 0],
+        byteorder=order,
+        photometric="rgb" if values.shape[2] > 2 else "minisblack",
+        planarconfig="contig" if values.shape[2] > 1 else None,
+        extrasamples=["unassalpha"] if has_alpha else None,
+        compression="zlib",
+        predictor=values.dtype.kind == "u",
+        resolution=metadata.dpi,
+        resolutionunit="INCH" if metadata.dpi else None,
+        iccprofile=metadata.icc,
+        software=False,
+        metadata=None,
+        extratags=fields,
+    )
+    return _with_children(buffer, children, order)
+
+
+def _with_children(buffer: io.BytesIO, children: dict[int, tiff_fields.Directory], order: str) -> bytes:
+    """The file with its EXIF and GPS directories put at its end and linked, which tifffile cannot do.
+
+    Not in BigTIFF (results beyond four gigabytes): there they are left out.
+    """
+    written = tiff_fields.parse(buffer.getbuffer())
+    for tag, child in children.items():
+        entry = written.entries.get(tag) if written else None
+        end = buffer.seek(0, io.SEEK_END)
+        base = end + end % 2
+        if entry is None or base >= 2**32:
+            continue
+        buffer.write(b"\0" * (base - end) + tiff_fields.serialise(child, base))
+        buffer.seek(entry.at + 8)
+        buffer.write(struct.pack(order + "I", base))
+    return buffer.getvalue()

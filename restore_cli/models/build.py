@@ -1,0 +1,140 @@
+"""A name, a file or a hub address -> a network with its weights.
+
+    resnet-sr-x4                      a card of the catalogue
+    path/to/model.pth                 a file: architecture, scale and channels are read from it
+    hf:owner/repo/file[@revision]     a file on the Hugging Face hub
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from restore_cli.errors import CheckpointError, ModelNotFoundError, RestoreError
+from restore_cli.models.card import Card
+from restore_cli.models.catalog import find_card, weights_path
+from restore_cli.models.checkpoint import Checkpoint, read_checkpoint
+from restore_cli.models.digest import sha256_of
+from restore_cli.models.hub import HubFile, Progress, fetch
+from restore_cli.models.registry import Network, detect_network, own_network
+
+__all__ = ["HUB_PREFIX", "Model", "build_model", "load_network", "locate"]
+
+HUB_PREFIX = "hf:"
+MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network ready to be wrapped.
+
+    Attributes:
+        name: card id, file name or hub address.
+        network: with weights, on the CPU.
+        wne: whether it was trained inside the normalization-equivariant wrapper.
+        card: none for a bare file.
+    """
+
+    name: str
+    network: Network
+    wne: bool = False
+    card: Card | None = None
+
+
+@dataclass(frozen=True)
+class Location:
+    """Where a model's weights are: a local file or a hub file, and the card if it has one."""
+
+    name: str
+    path: Path | None = None
+    hub: HubFile | None = None
+    card: Card | None = None
+
+
+def locate(spec: str) -> Location:
+    """What `spec` names, without reading or downloading anything.
+
+    Raises:
+        ModelNotFoundError: neither a card nor a file.
+        UsageError: a malformed hub address.
+    """
+    if spec.startswith(HUB_PREFIX):
+        return Location(spec, hub=HubFile.parse(spec))
+    if Path(spec).is_file():
+        return Location(Path(spec).name, path=Path(spec))
+    if Path(spec).is_dir():
+        raise ModelNotFoundError(f"{spec}: a folder, not a model file.", "Name the file inside it.")
+    if spec.lower().endswith(MODEL_SUFFIXES) or "/" in spec or "\\" in spec:
+        raise ModelNotFoundError(f"{spec}: no such model file.", "Check the path, or see `restore models`.")
+    card = find_card(spec)
+    if card.hub is None:
+        return Location(spec, path=weights_path(card), card=card)
+    hub = HubFile(
+        card.hub.repo_id,
+        card.hub.filename,
+        card.hub.revision,
+        card.hub.repo_type,
+        sha256=card.file.sha256 or None,
+        size_bytes=card.file.bytes or None,
+    )
+    return Location(spec, hub=hub, card=card)
+
+
+def build_model(spec: str, *, offline: bool = False, progress: Progress | None = None) -> Model:
+    """The model that `spec` names, its weights read and checked.
+
+    Args:
+        spec: card id, file path or hub address.
+        offline: never ask the network; use what is in the hub's cache.
+        progress: makes the bar of a download.
+
+    Raises:
+        ModelNotFoundError, CheckpointError, DownloadError, UsageError
+    """
+    location = locate(spec)
+    path = location.path or fetch(_required(location.hub), offline=offline, progress=progress)
+    card = location.card
+    if card is not None and card.embedded:
+        _check_sha256(path, card)
+    try:
+        return load_network(read_checkpoint(path), location.name, card)
+    except CheckpointError as error:
+        if str(path) in error.message:
+            raise
+        raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+
+
+def load_network(checkpoint: Checkpoint, name: str, card: Card | None = None) -> Model:
+    """The model in `checkpoint`, built as `card` says, else as the file says, else as its keys tell."""
+    if card is not None and card.arch:
+        network = own_network(card.arch, card.config, checkpoint.state_dict)
+    else:
+        network = detect_network(checkpoint.state_dict)
+    if card is None:
+        return Model(name, network, wne=checkpoint.config.get("wne") is True)
+    changes: dict[str, Any] = {"precisions": tuple(each for each in card.precisions if each != "fp32")}
+    if card.tiling is not None:
+        changes["overlap_px"] = card.tiling.overlap_px
+    for fact in ("scale", "channels"):
+        if getattr(card, fact) != getattr(network, fact):
+            raise CheckpointError(
+                f"the card '{card.id}' says {fact} {getattr(card, fact)}, the weights {getattr(network, fact)}."
+            )
+    return Model(name, dataclasses.replace(network, **changes), wne=card.wne, card=card)
+
+
+def _check_sha256(path: Path, card: Card) -> None:
+    try:
+        found = sha256_of(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: the weights of '{card.id}' are missing.", "Install the package again.") from error
+    if found != card.file.sha256:
+        raise CheckpointError(f"{path}: not the weights its card describes.", "Install the package again.")
+
+
+def _required(hub: HubFile | None) -> HubFile:
+    if hub is None:
+        raise RestoreError("A model has neither a file nor a hub address.")
+    return hub

@@ -1,0 +1,114 @@
+"""Reading a weights file: tensors and nothing else, whatever the file would like to be.
+
+Only safetensors and `torch.load(weights_only=True)`; no other unpickling, no TorchScript, ever.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from restore_cli.errors import CheckpointError
+
+__all__ = ["WRAPPING_KEYS", "Checkpoint", "read_checkpoint"]
+
+# Where training frameworks keep the weights, averaged ones before plain ones.
+WRAPPING_KEYS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
+PREFIXES = ("module.", "netG.", "net.")
+NOT_WEIGHTS = "Download it again; the server may have answered with an error page."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Tensors by key, and what the file says about itself (safetensors metadata, entry 'config')."""
+
+    state_dict: dict[str, Tensor]
+    config: dict[str, Any] = field(default_factory=dict)
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """The weights in `path` (.safetensors, .pth, .pt, .ckpt, .bin; judged by content, not by name).
+
+    Raises:
+        CheckpointError: missing, empty, damaged, not a weights file, or holding code.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}.", "Check the path of the model file.") from error
+    if not head:
+        raise CheckpointError(f"{path}: an empty file, not a checkpoint.", NOT_WEIGHTS)
+    if head.lstrip()[:1] == b"<" or head.lstrip()[:15].lower().startswith(b"version https:"):
+        found = "a Git LFS pointer" if head.lstrip()[:1] != b"<" else "an HTML page"
+        raise CheckpointError(f"{path}: {found}, not a checkpoint.", NOT_WEIGHTS)
+    if head[8:9] == b"{":
+        return _read_safetensors(path)
+    return Checkpoint(_unwrap(_read_torch(path), path))
+
+
+def _read_safetensors(path: Path) -> Checkpoint:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state_dict = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 - no iterator
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path}: a damaged safetensors file ({error}).", NOT_WEIGHTS) from error
+    try:
+        config = json.loads(metadata.get("config", "{}"))
+    except ValueError as error:
+        raise CheckpointError(f"{path}: its metadata entry 'config' is not JSON ({error}).") from error
+    return Checkpoint(_unwrap(state_dict, path), config)
+
+
+def _read_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            if any(name.endswith("constants.pkl") or "/code/" in name for name in archive.namelist()):
+                raise CheckpointError(
+                    f"{path}: a TorchScript program, which would run code of its own.",
+                    "Look for the same model as .safetensors or as a state dict (.pth).",
+                )
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "weights_only" in str(error).lower() or "global" in str(error).lower():
+            raise CheckpointError(
+                f"{path}: the file holds code or objects beside tensors; refused, nothing of it was run.",
+                "Ask for a .safetensors file, or a state dict saved by torch.save(model.state_dict()).",
+            ) from error
+        raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}).", NOT_WEIGHTS) from error
+    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
+        raise CheckpointError(f"{path}: damaged or not a checkpoint ({_first_line(error)}).", NOT_WEIGHTS) from error
+
+
+def _unwrap(loaded: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401 - whatever was saved
+    if isinstance(loaded, Mapping):
+        for key in WRAPPING_KEYS:
+            if isinstance(loaded.get(key), Mapping):
+                loaded = loaded[key]
+                break
+    if not isinstance(loaded, Mapping):
+        raise CheckpointError(f"{path}: holds a {type(loaded).__name__}, not a state dict.")
+    tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}
+    if not tensors:
+        raise CheckpointError(f"{path}: holds no tensors.", NOT_WEIGHTS)
+    for prefix in PREFIXES:
+        if all(key.startswith(prefix) for key in tensors):
+            tensors = {key[len(prefix) :]: value for key, value in tensors.items()}
+    # Stored in half precision to save space; computed with in single.
+    return {key: value.float() if value.is_floating_point() else value for key, value in tensors.items()}
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -1,0 +1,208 @@
+"""Which network is in a state dict: our own architectures on a private copy of spandrel's registry.
+
+A private copy, because the main registry is shared with every other user of spandrel in the
+process. spandrel is imported on use: it takes seconds and pulls in torchvision, and the embedded
+models need neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from restore_cli.archs import ARCHITECTURES, architecture
+from restore_cli.errors import CheckpointError
+from restore_cli.wrappers.pad import SizeRule
+
+if TYPE_CHECKING:
+    from spandrel import ImageModelDescriptor, ModelLoader
+
+__all__ = ["Network", "detect_network", "own_network"]
+
+TORCHVISION_HINT = (
+    "torch and torchvision come from different builds. Install the torchvision that matches this torch, "
+    "from the same index (https://pytorch.org/get-started/locally)."
+)
+# Networks that see no further than their convolutions reach, which are then counted.
+PURELY_CONVOLUTIONAL = frozenset({"DnCNN"})
+# Modules that change no pixel's neighbourhood; normalisation uses running statistics in eval mode.
+POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.BatchNorm2d, nn.Identity, nn.Dropout)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A network with its weights, in eval mode, and what must be known to run it.
+
+    Attributes:
+        module: called as `module(picture, **conditioning)`, `(N, C, H, W)` -> `(N, C', sH, sW)`.
+        arch: name of the architecture.
+        scale: s.
+        channels: C, without any noise map.
+        size_rule: accepted sizes.
+        radius_px: receptive radius; None if it is unknown or the whole picture.
+        overlap_px: advised overlap of tiles where the radius is unknown.
+        conditioning: 'blind', or the argument `module` must be given.
+        precisions: beside fp32, those the architecture is known to survive.
+    """
+
+    module: nn.Module
+    arch: str
+    scale: int
+    channels: int
+    size_rule: SizeRule
+    radius_px: int | None = None
+    overlap_px: int = 32
+    conditioning: str = "blind"
+    precisions: tuple[str, ...] = ()
+
+
+def own_network(arch_id: str, config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> Network:
+    """One of `restore_cli.archs` with `state_dict` loaded strictly; raises CheckpointError if it does not fit."""
+    module = architecture(arch_id)(**config)
+    try:
+        module.load_state_dict(state_dict)
+    except RuntimeError as error:
+        raise CheckpointError(f"the weights do not fit a '{arch_id}' of this configuration ({error}).") from error
+    return _from_own(arch_id, module)
+
+
+def detect_network(state_dict: dict[str, Tensor]) -> Network:
+    """The network `state_dict` belongs to, recognised by its keys and shapes.
+
+    Raises:
+        CheckpointError: no known architecture has these keys, or the network is no picture-to-picture one.
+    """
+    loader = _loader()
+    from spandrel import ImageModelDescriptor, UnsupportedModelError
+
+    try:
+        # spandrel's adapters may edit the dict they are given.
+        descriptor = loader.load_from_state_dict(dict(state_dict))
+    except UnsupportedModelError as error:
+        shown = ", ".join(sorted(state_dict)[:3])
+        raise CheckpointError(
+            f"no known architecture has these {len(state_dict)} tensors ({shown}, ...).",
+            "spandrel's list of architectures is at https://github.com/chaiNNer-org/spandrel.",
+        ) from error
+    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"recognised, but the weights do not fit ({reason}).") from error
+    if not isinstance(descriptor, ImageModelDescriptor):
+        raise CheckpointError(f"a {descriptor.architecture.name} network, which does not map a picture to a picture.")
+    return _from_descriptor(descriptor)
+
+
+def _from_descriptor(descriptor: ImageModelDescriptor[Any]) -> Network:
+    arch = descriptor.architecture.id
+    module = descriptor.model.eval().requires_grad_(False)
+    if arch in ARCHITECTURES:
+        return _from_own(arch, module)
+    requirements = descriptor.size_requirements
+    precisions = tuple(
+        name for name, safe in (("fp16", descriptor.supports_half), ("bf16", descriptor.supports_bfloat16)) if safe
+    )
+    conditioning = "blind"
+    if arch == "DRUNet" or (arch == "DnCNN" and getattr(module, "mode", "") == "FDnCNN"):
+        module, conditioning = _WithNoiseMap(module), "sigma"
+    elif arch == "FBCNN":
+        module = _FirstOutput(module)
+    return Network(
+        module=module,
+        arch=descriptor.architecture.name,
+        scale=descriptor.scale,
+        channels=descriptor.input_channels,
+        size_rule=SizeRule(max(1, requirements.multiple_of), max(1, requirements.minimum), requirements.square),
+        radius_px=_convolution_reach(module) if arch in PURELY_CONVOLUTIONAL else None,
+        conditioning=conditioning,
+        precisions=precisions,
+    )
+
+
+def _from_own(arch_id: str, module: Any) -> Network:  # noqa: ANN401 - our networks share these attributes, no base class
+    return Network(
+        module=module.eval().requires_grad_(False),
+        arch=arch_id,
+        scale=module.scale,
+        channels=module.channels,
+        size_rule=SizeRule(module.size_multiple, module.minimum_size),
+        radius_px=module.receptive_radius,
+        precisions=("bf16", "fp16"),
+    )
+
+
+class _WithNoiseMap(nn.Module):
+    """A network that takes the noise level as a further channel. spandrel would fill in a constant."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, picture: Tensor, sigma: Tensor) -> Tensor:
+        noise_map = sigma.to(picture).expand(picture.shape[0], 1, *picture.shape[2:])
+        restored: Tensor = self.inner(torch.cat([picture, noise_map], dim=1))
+        return restored
+
+
+class _FirstOutput(nn.Module):
+    """A network that returns the picture first and estimates after it."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, picture: Tensor) -> Tensor:
+        restored: Tensor = self.inner(picture)[0]
+        return restored
+
+
+def _convolution_reach(module: nn.Module) -> int | None:
+    """Input pixels on each side that a chain of stride-1 convolutions can see at most; None for anything else."""
+    reach = 0
+    for part in module.modules():
+        if next(part.children(), None) is not None or isinstance(part, POINTWISE):
+            continue
+        if not isinstance(part, nn.Conv2d) or max(part.stride) > 1:
+            return None
+        reach += max(dilation * (side - 1) // 2 for side, dilation in zip(part.kernel_size, part.dilation, strict=True))
+    return reach
+
+
+@cache
+def _loader() -> ModelLoader:
+    try:
+        import spandrel
+        from spandrel.util import KeyCondition
+    except RuntimeError as error:
+        raise CheckpointError(f"spandrel could not be imported: {error}.", TORCHVISION_HINT) from error
+
+    class OwnArchitecture(spandrel.Architecture[nn.Module]):
+        def __init__(self, arch_id: str) -> None:
+            self._class: Any = architecture(arch_id)
+            super().__init__(id=arch_id, detect=KeyCondition.has_all(*self._class.signature_keys))
+
+        def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[nn.Module]:
+            module = self._class(**self._class.config_of(state_dict))
+            return spandrel.ImageModelDescriptor(
+                module,
+                state_dict,
+                architecture=self,
+                purpose="Restoration" if module.scale == 1 else "SR",
+                tags=[],
+                supports_half=True,
+                supports_bfloat16=True,
+                scale=module.scale,
+                input_channels=module.channels,
+                output_channels=module.channels,
+                size_requirements=spandrel.SizeRequirements(
+                    minimum=module.minimum_size, multiple_of=module.size_multiple
+                ),
+            )
+
+    registry = spandrel.MAIN_REGISTRY.copy()
+    registry.add(*(spandrel.ArchSupport.from_architecture(OwnArchitecture(arch_id)) for arch_id in ARCHITECTURES))
+    return spandrel.ModelLoader(registry=registry)

@@ -1,0 +1,144 @@
+"""What the user asked for, frozen, as it travels from the command line inwards. No torch here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from restore_cli.errors import UsageError
+from restore_cli.tasks import QUALITY_FACTOR, SIGMA, Conditioning
+
+__all__ = ["Existing", "FinishOptions", "Hints", "OutputOptions", "Precision", "RunOptions", "parse_tile"]
+
+
+class Precision(str, Enum):
+    """Arithmetic of the network; the weights stay in float32."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+
+
+class Existing(str, Enum):
+    """What to do with a result that is already there."""
+
+    FAIL = "fail"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a network is run.
+
+    Attributes:
+        device: 'auto', 'cpu', 'cuda', 'cuda:n' or 'mps'.
+        precision: see `Precision`.
+        tile_px: side of a square tile in input pixels, overlap included; None chooses, 0 never tiles.
+        overlap_px: input pixels two neighbouring tiles share; None takes what the network needs.
+        tta: average over the eight flips and rotations.
+        wne: wrap for normalization equivariance; None does as the model's card says.
+    """
+
+    device: str = "auto"
+    precision: Precision = Precision.AUTO
+    tile_px: int | None = None
+    overlap_px: int | None = None
+    tta: bool = False
+    wne: bool | None = None
+
+    def __post_init__(self) -> None:
+        if self.tile_px is not None and self.tile_px < 0:
+            raise UsageError(f"--tile {self.tile_px}: a size in pixels is positive.", "Use auto, off or a number.")
+        if self.overlap_px is not None and self.overlap_px < 0:
+            raise UsageError(f"--tile-overlap {self.overlap_px}: pixels cannot be negative.")
+        if self.overlap_px and self.tile_px == 0:
+            raise UsageError("--tile-overlap has no meaning with --tile off.", "Leave one of them out.")
+        if self.tile_px and self.overlap_px is not None and self.overlap_px >= self.tile_px:
+            raise UsageError(
+                f"--tile-overlap {self.overlap_px} leaves nothing of a tile of {self.tile_px} pixels.",
+                "Use a larger --tile or a smaller --tile-overlap.",
+            )
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What the user knows about the pictures; None leaves a blind network to find out.
+
+    Attributes:
+        sigma_255: standard deviation of the noise in 8-bit units.
+        quality_factor: the JPEG quality the picture was saved with, 1 to 100.
+        cfa: Bayer pattern of a mosaic's top left 2x2 pixels.
+    """
+
+    sigma_255: float | None = None
+    quality_factor: float | None = None
+    cfa: str = "rggb"
+
+    def __post_init__(self) -> None:
+        for conditioning in (SIGMA, QUALITY_FACTOR):
+            _check_range(conditioning, getattr(self, conditioning.name))
+
+
+@dataclass(frozen=True)
+class FinishOptions:
+    """How the restored picture meets the original.
+
+    Attributes:
+        strength: share of the restored picture, 0 to 1; the rest is the input (enlarged for sr).
+        mask: grey picture, white where the restored one is wanted.
+        feather_px: width of the mask's soft edge, in input pixels.
+    """
+
+    strength: float = 1.0
+    mask: Path | None = None
+    feather_px: float = 8.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.strength <= 1:
+            raise UsageError(f"--strength {self.strength:g} is not between 0 and 1.")
+
+
+@dataclass(frozen=True)
+class OutputOptions:
+    """Where results go and in which form.
+
+    Attributes:
+        output: file or folder; None puts each result beside its input.
+        format: name of a picture format; None keeps the input's.
+        suffix: added to the stem of a result beside its input; None takes the task's.
+        existing: what to do with a result that is already there.
+    """
+
+    output: Path | None = None
+    format: str | None = None
+    suffix: str | None = None
+    existing: Existing = Existing.FAIL
+
+    def __post_init__(self) -> None:
+        if self.suffix is not None and ("/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix):
+            raise UsageError(f"--suffix {self.suffix!r} would name another folder.", "Use --output for that.")
+
+
+def parse_tile(text: str) -> int | None:
+    """`--tile`: 'auto' -> None, 'off' -> 0, a number of pixels -> itself.
+
+    Raises:
+        UsageError: anything else. 0 too, which means 'off' in one half of the field's tools and
+            'auto' in the other.
+    """
+    named = {"auto": None, "off": 0}
+    if text in named:
+        return named[text]
+    if text.isdecimal() and int(text) > 0:
+        return int(text)
+    raise UsageError(f"--tile {text}: not a tile size.", "Use auto, off or a number of pixels such as 512.")
+
+
+def _check_range(conditioning: Conditioning, value: float | None) -> None:
+    if value is not None and not conditioning.low <= value <= conditioning.high:
+        raise UsageError(
+            f"{conditioning.option} {value:g} is outside {conditioning.low:g} to {conditioning.high:g}."
+        )

@@ -1,0 +1,69 @@
+"""WNE: a wrapper that makes any backbone exactly normalization-equivariant.
+
+Source: Saied & Fleuret, "Normalization Equivariance for Arbitrary Backbones, with Application to
+Image Denoising", arXiv 2605.08193. A restorer f is normalization-equivariant when
+f(a*y + b) = a*f(y) + b for every contrast a > 0 and brightness b, and every such f has the form
+f(y) = sd(y) * g((y - mu(y)) / sd(y)) + mu(y). Any network can serve as g.
+
+Differs from the authors' code: the deviation is the population one, and a constant picture (sd = 0)
+comes out as itself instead of as NaN. Statistics are scalars a picture, over channels and pixels
+jointly; per-channel ones would impose another, larger symmetry and lose the ratio of the colours.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+__all__ = ["NormalizationEquivariant", "Statistics"]
+
+
+class Statistics(NamedTuple):
+    """Mean and deviation of each picture, both (N, 1, 1, 1)."""
+
+    mean: torch.Tensor
+    deviation: torch.Tensor
+
+
+class NormalizationEquivariant(nn.Module):
+    """`backbone` wrapped; adds no parameters and no buffers.
+
+    Args:
+        backbone: any network from `(N, C, H, W)` to `(N, C', sH, sW)`.
+        eps: added to the deviation; 0 is exact, the paper's 1e-5 nearly so.
+    """
+
+    def __init__(self, backbone: nn.Module, eps: float = 0.0) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.eps = eps
+
+    def statistics(self, picture: torch.Tensor) -> Statistics:
+        """Of each picture of the batch on its own, in float32 or better."""
+        exact = picture.to(torch.promote_types(picture.dtype, torch.float32))
+        mean = exact.mean(dim=(1, 2, 3), keepdim=True)
+        deviation = (exact - mean).square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + self.eps
+        return Statistics(mean, deviation)
+
+    def forward(
+        self, picture: torch.Tensor, *, statistics: Statistics | None = None, **conditioning: torch.Tensor
+    ) -> torch.Tensor:
+        """Restore `picture`.
+
+        Args:
+            picture: (N, C, H, W).
+            statistics: of the whole picture, when `picture` is a part of it. A part normalized by
+                its own statistics would be restored as if it had another noise level.
+            conditioning: passed on; `sigma`, a noise level in the picture's units, (N, 1, 1, 1),
+                is first divided by the deviation, as the noise itself is.
+        """
+        mean, deviation = statistics or self.statistics(picture)
+        # A deviation of zero is replaced before dividing: `where` after it would leave NaN gradients.
+        safe = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
+        if "sigma" in conditioning:
+            conditioning = {**conditioning, "sigma": conditioning["sigma"] * (deviation > 0) / safe}
+        normalized = ((picture - mean) / safe).to(picture.dtype)
+        restored = self.backbone(normalized, **conditioning)
+        return (restored * deviation + mean).to(picture.dtype)
