@@ -7,9 +7,9 @@ from enum import Enum
 from pathlib import Path
 
 from restore_cli.errors import UsageError
-from restore_cli.tasks import QUALITY_FACTOR, SIGMA, Conditioning
+from restore_cli.tasks import QUALITY_FACTOR, SIGMA, Conditioning, Task
 
-__all__ = ["Existing", "FinishOptions", "Hints", "OutputOptions", "Precision", "RunOptions", "parse_tile"]
+__all__ = ["Cfa", "Existing", "FinishOptions", "Hints", "OutputOptions", "Precision", "RunOptions", "parse_tile"]
 
 
 class Precision(str, Enum):
@@ -19,6 +19,15 @@ class Precision(str, Enum):
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+
+
+class Cfa(str, Enum):
+    """Bayer pattern: the colours of a mosaic's top left 2x2 pixels, row by row."""
+
+    RGGB = "rggb"
+    BGGR = "bggr"
+    GRBG = "grbg"
+    GBRG = "gbrg"
 
 
 class Existing(str, Enum):
@@ -70,12 +79,12 @@ class Hints:
     Attributes:
         sigma_255: standard deviation of the noise in 8-bit units.
         quality_factor: the JPEG quality the picture was saved with, 1 to 100.
-        cfa: Bayer pattern of a mosaic's top left 2x2 pixels.
+        cfa: pattern of a mosaic.
     """
 
     sigma_255: float | None = None
     quality_factor: float | None = None
-    cfa: str = "rggb"
+    cfa: Cfa = Cfa.RGGB
 
     def __post_init__(self) -> None:
         for conditioning in (SIGMA, QUALITY_FACTOR):
@@ -100,6 +109,19 @@ class FinishOptions:
         if not 0 <= self.strength <= 1:
             raise UsageError(f"--strength {self.strength:g} is not between 0 and 1.")
 
+    @property
+    def keeps_original(self) -> bool:
+        """Whether any of the original is wanted in the result."""
+        return self.mask is not None or self.strength < 1
+
+    def check_task(self, task: Task) -> None:
+        """Raises UsageError where the task's input is no picture, of which nothing could be kept."""
+        if self.keeps_original and task.input != "picture":
+            raise UsageError(
+                f"{task.name} cannot keep any of its input, which is a {task.input}, not a picture.",
+                "Leave out --strength and --mask.",
+            )
+
 
 @dataclass(frozen=True)
 class OutputOptions:
@@ -108,7 +130,7 @@ class OutputOptions:
     Attributes:
         output: file or folder; None puts each result beside its input.
         format: name of a picture format; None keeps the input's.
-        suffix: added to the stem of a result beside its input; None takes the task's.
+        suffix: added to the stem of every result; None adds the task's to those beside their inputs.
         existing: what to do with a result that is already there.
     """
 
@@ -134,11 +156,9 @@ def parse_tile(text: str) -> int | None:
         return named[text]
     if text.isdecimal() and int(text) > 0:
         return int(text)
-    raise UsageError(f"--tile {text}: not a tile size.", "Use auto, off or a number of pixels such as 512.")
+    raise UsageError(f"--tile {text!r}: not a tile size.", "Use auto, off or a number of pixels such as 512.")
 
 
 def _check_range(conditioning: Conditioning, value: float | None) -> None:
     if value is not None and not conditioning.low <= value <= conditioning.high:
-        raise UsageError(
-            f"{conditioning.option} {value:g} is outside {conditioning.low:g} to {conditioning.high:g}."
-        )
+        raise UsageError(f"{conditioning.option} {value:g} is outside {conditioning.low:g} to {conditioning.high:g}.")

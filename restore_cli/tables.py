@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import sys
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -27,9 +28,9 @@ __all__ = ["from_table", "read_toml"]
 
 def read_toml(path: Path) -> dict[str, Any]:
     """The tables of a TOML file; raises RecipeError if it is missing or not TOML."""
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
 
     try:

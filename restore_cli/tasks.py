@@ -64,10 +64,13 @@ class Task:
             UsageError: a scale the task does not offer.
             ModelNotFoundError: no weights yet; the hint names models to try.
         """
-        scale = scale or self.scales[0]
+        if scale is None:
+            scale = self.scales[0]
         if scale not in self.scales:
             offered = ", ".join(f"x{each}" for each in sorted(self.scales))
-            raise UsageError(f"--scale {scale}: {self.name} offers {offered}.", "Other scales need a --model of theirs.")
+            raise UsageError(
+                f"--scale {scale}: {self.name} offers {offered}.", "Other scales need a --model of theirs."
+            )
         variant = f"x{scale}" if self.enlarges else ("grey" if channels == 1 else "color")
         if variant in self.default_models:
             return self.default_models[variant]
@@ -91,7 +94,6 @@ class Task:
     def enlarges(self) -> bool:
         """Whether results are larger than inputs."""
         return self.scales != (1,)
-
 
 
 TASKS: dict[str, Task] = {

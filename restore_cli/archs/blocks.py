@@ -25,7 +25,8 @@ class ResidualBlock(nn.Module):
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
-        return features + self.conv2(torch.relu(self.conv1(features)))
+        change: torch.Tensor = self.conv2(torch.relu(self.conv1(features)))
+        return features + change
 
 
 def count_items(keys: Iterable[str], prefix: str) -> int:

@@ -56,7 +56,7 @@ class ResNet(nn.Module):
     def receptive_radius(self) -> int:
         """Input pixels on each side that an output pixel depends on."""
         single_convolutions = 3  # stem, fuse, to_subpixels
-        return single_convolutions + sum(block.receptive_radius for block in self.blocks)
+        return single_convolutions + ResidualBlock.receptive_radius * len(self.blocks)
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         stem = self.stem(picture)

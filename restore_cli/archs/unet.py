@@ -9,6 +9,7 @@ skip from the picture to the output, and few, narrow levels, which a CPU likes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
@@ -43,7 +44,9 @@ class UNet(nn.Module):
         super().__init__()
         self.channels = channels
         self.scale = 1
-        steps = list(zip(widths[:-1], widths[1:], strict=True))
+        self.blocks = blocks
+        self.body_blocks = body_blocks
+        steps = list(pairwise(widths))
         self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(_residual_stack(wide, blocks) for wide, _ in steps)
         self.downs = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in steps)
@@ -77,11 +80,10 @@ class UNet(nn.Module):
     def receptive_radius(self) -> int:
         """Input pixels on each side that an output pixel depends on, at most."""
         radius = 2  # stem, to_picture
-        for level, (encoder, decoder) in enumerate(zip(self.encoders, self.decoders, strict=True)):
-            pixel = 2**level
-            radius += pixel * sum(block.receptive_radius for block in (*encoder, *decoder))
-            radius += pixel  # an output pixel shares its 2x2 cell with neighbours up to one away
-        return int(radius + self.size_multiple * sum(block.receptive_radius for block in self.body))
+        for level in range(len(self.downs)):
+            # Down and up again; and a pixel shares its 2x2 cell with neighbours up to one away.
+            radius += 2**level * (2 * self.blocks * ResidualBlock.receptive_radius + 1)
+        return radius + self.size_multiple * self.body_blocks * ResidualBlock.receptive_radius
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         features = self.stem(picture)
@@ -93,7 +95,8 @@ class UNet(nn.Module):
         features = self.body(features)
         for level in reversed(range(len(skips))):
             features = self.decoders[level](self.ups[level](features) + skips[level])
-        return picture + self.to_picture(features)
+        restored: torch.Tensor = picture + self.to_picture(features)
+        return restored
 
 
 def _residual_stack(width: int, count: int) -> nn.Sequential:

@@ -1,0 +1,1 @@
+"""Many files: planned, restored one after another, reported."""

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restore_cli.io.formats import WRITABLE_FORMATS, format_for
-from restore_cli.io.paths import Source, find_sources, plan_outputs
+from restore_cli.errors import UsageError
+from restore_cli.io.formats import WRITABLE_SUFFIXES, format_for
+from restore_cli.io.paths import Source, find_sources, names_file, plan_outputs
 from restore_cli.options import OutputOptions
 from restore_cli.tasks import Task
 
@@ -30,17 +31,29 @@ def plan_jobs(inputs: Sequence[str], task: Task, scale: int, output: OutputOptio
     Raises:
         InputError: a folder or pattern without pictures.
         OutputError: two results would get one name, or a result an input's; an unknown format.
-        UsageError: one output file for several inputs.
+        UsageError: one output file for several inputs, or one whose name contradicts other options.
     """
     suffix = task.suffix.format(scale=scale) if output.suffix is None else output.suffix
-    sources = find_sources(inputs, recursive=recursive, made_suffix=suffix)
-    extensions = [_extension(source.path, output.format) for source in sources]
-    targets = plan_outputs(sources, output.output, suffix, extensions)
+    sources = find_sources(inputs, recursive=recursive, made_suffix=suffix, output=output.output)
+    extensions = [_extension(source.path, task, output.format) for source in sources]
+    renamed = output.suffix is not None
+    targets = plan_outputs(sources, output.output, suffix, extensions, suffix_in_folder=renamed)
+    if output.output is not None and names_file(output.output, len(sources)):
+        _check_file(output.output, output)
     return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
 
 
-def _extension(source: Path, wanted_format: str | None) -> str:
+def _extension(source: Path, task: Task, wanted_format: str | None) -> str:
     if wanted_format is not None:
         return format_for(wanted_format).suffix
-    writable = {suffix for held in WRITABLE_FORMATS.values() for suffix in held.suffixes}
-    return source.suffix if source.suffix.lower() in writable else FALLBACK_SUFFIX
+    if task.input == "mosaic" and source.suffix.lower() == ".pgm":
+        return ".ppm"  # a PGM is grey by name, and the result is not
+    return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else FALLBACK_SUFFIX
+
+
+def _check_file(path: Path, output: OutputOptions) -> None:
+    """An option that the name of the one result leaves without effect is a mistake, not a detail."""
+    if output.format is not None and format_for(output.format) is not format_for(path):
+        raise UsageError(f"--format {output.format} contradicts --output {path}.", "Leave one of them out.")
+    if output.suffix is not None:
+        raise UsageError(f"--suffix has no meaning with a file as --output ({path}).", "Leave one of them out.")

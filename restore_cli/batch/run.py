@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
@@ -12,16 +14,17 @@ from typing import Any
 from restore_cli.batch.plan import Job
 from restore_cli.errors import OutputError, RestoreError
 from restore_cli.evaluation.pairs import References
-from restore_cli.evaluation.protocol import Protocol, Scores
-from restore_cli.inference.engine import restore_image
+from restore_cli.evaluation.protocol import PROTOCOLS, Protocol, Scores
+from restore_cli.inference.engine import check_mask_size, restore_image
 from restore_cli.inference.restorer import Restorer
 from restore_cli.io.formats import check_output_limits
+from restore_cli.io.paths import check_target, is_same_file
 from restore_cli.io.read import read_image, read_size
 from restore_cli.io.write import write_image
 from restore_cli.options import Existing, FinishOptions, Hints
 from restore_cli.tasks import Task
 
-__all__ = ["Outcome", "Work", "run_jobs"]
+__all__ = ["Outcome", "Work", "check_job", "is_skipped", "run_jobs"]
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class Work:
     finish: FinishOptions
     existing: Existing = Existing.FAIL
     references: References | None = None
-    protocol: Protocol | None = None
+
+    @property
+    def protocol(self) -> Protocol:
+        """How results are scored."""
+        return PROTOCOLS[self.task.protocol]
 
 
 @dataclass(frozen=True)
@@ -61,77 +68,102 @@ class Outcome:
 
     def as_record(self) -> dict[str, Any]:
         """For JSON; what does not apply is left out."""
-        width, height = self.size or (None, None)
-        record = {
+        record: dict[str, Any] = {
             "input": str(self.job.source.path),
             "output": str(self.job.target),
             "status": self.status,
-            "message": self.message,
-            "hint": self.hint,
-            "width": width,
-            "height": height,
-            "seconds": round(self.seconds, 3),
-            "psnr": self.scores and self.scores.psnr,
-            "ssim": self.scores and self.scores.ssim,
         }
-        return {name: value for name, value in record.items() if value not in (None, "")}
+        if self.status == "failed":
+            record |= {"message": self.message, "hint": self.hint}
+        if self.size is not None:
+            record |= {"width": self.size[0], "height": self.size[1], "seconds": round(self.seconds, 3)}
+        if self.scores is not None:
+            record |= {"psnr": self.scores.psnr, "ssim": self.scores.ssim}
+        return record
 
 
-def run_jobs(
-    jobs: Sequence[Job], work: Work, on_start: Callable[[Job], None] = lambda job: None
-) -> Iterator[Outcome]:
+def run_jobs(jobs: Sequence[Job], work: Work, on_start: Callable[[Job], None] = lambda job: None) -> Iterator[Outcome]:
     """Restore each job's picture and yield what became of it, in order; `on_start` hears of each before."""
     for job in jobs:
         on_start(job)
-        started = time.perf_counter()
+        if is_skipped(job, work):
+            yield Outcome(job, "skipped")
+            continue
         try:
-            if job.target.exists() and work.existing is Existing.SKIP:
-                yield Outcome(job, "skipped")
-                continue
-            size, scores = _restore_file(job, work)
+            outcome = _restore_file(job, work)
         except RestoreError as error:
-            yield Outcome(job, "failed", error.message, error.hint)
-        except Exception as error:  # noqa: BLE001 - a bug in one picture must not cost the others
+            outcome = Outcome(job, "failed", error.message, error.hint)
+        except Exception as error:
+            # A bug that one picture brings out must not cost the others.
             message = f"{job.source.path}: internal error ({type(error).__name__}: {error})."
             hint = "Please report it with the trace below."
-            yield Outcome(job, "failed", message, hint, trace=traceback.format_exc())
-        else:
-            yield Outcome(job, "done", size=size, seconds=time.perf_counter() - started, scores=scores)
+            outcome = Outcome(job, "failed", message, hint, trace=traceback.format_exc())
+        yield outcome
 
 
-def _restore_file(job: Job, work: Work) -> tuple[tuple[int, int], Scores | None]:
-    source, target = job.source.path, job.target
-    if target.exists() and work.existing is Existing.FAIL:
-        raise OutputError(f"{target} exists.", "Add --overwrite or --skip-existing, or choose another --output.")
-    # What can be refused is refused before the work.
+def is_skipped(job: Job, work: Work) -> bool:
+    """Whether the result is there already and the user wants it left alone."""
+    return work.existing is Existing.SKIP and os.path.lexists(job.target)
+
+
+def check_job(job: Job, work: Work) -> tuple[int, int]:
+    """(height, width) of the input, after refusing whatever headers and folders show to be hopeless.
+
+    Raises:
+        InputError: the input, mask or reference cannot be read, or their sizes do not fit.
+        OutputError: the result cannot be written, or would replace the mask or the reference.
+    """
+    source, target, scale = job.source.path, job.target, work.restorer.scale
+    check_target(target, overwrite=work.existing is Existing.OVERWRITE)
     height, width = read_size(source)
-    scale = work.restorer.scale
-    check_output_limits(target, height * scale, width * scale)
-    reference = work.references.find(source) if work.references else None
+    with _about(source):
+        check_output_limits(target, height * scale, width * scale)
+    reference, mask = _reference(job, work), work.finish.mask
+    if mask is not None:
+        check_mask_size(mask, read_size(mask), (height, width))
+    if reference is not None:
+        size = read_size(reference)
+        with _about(reference):
+            work.protocol.check_sizes((height * scale, width * scale), size, scale)
+    for used in (mask, reference):
+        if used is not None and is_same_file(used, target):
+            raise OutputError(f"{source}: the result would replace {used}.", "Choose another --output.")
+    return height, width
+
+
+def _restore_file(job: Job, work: Work) -> Outcome:
+    started = time.perf_counter()
+    source, target = job.source.path, job.target
+    height, width = check_job(job, work)
     try:
         image = read_image(source)
-        restored = restore_image(image, work.restorer, work.task, work.hints, work.finish)
+        reference = _reference(job, work)
+        clean = None if reference is None else read_image(reference)
+        with _about(source):
+            check_output_limits(target, image.height, image.width, image.has_transparency)
+            restored = restore_image(image, work.restorer, work.task, work.hints, work.finish)
         write_image(restored, target, overwrite=work.existing is Existing.OVERWRITE)
+        seconds = time.perf_counter() - started
+        scores = None
+        if clean is not None:
+            # The file as written, so that the figure holds for what the user has.
+            written = read_image(target)
+            scores = work.protocol.score(written.pixels, clean.pixels, work.restorer.scale)
     except MemoryError as error:
         raise RestoreError(
             f"{source}: not enough memory for a picture of {width}x{height}.", "Close other programs or cut it up."
         ) from error
-    except RestoreError as error:
-        # Deeper code knows what went wrong, but not always with which file.
-        if str(source) in error.message or str(target) in error.message:
-            raise
-        error.message = f"{source}: {error.message}"
-        raise
-    scores = _score(target, reference, work) if reference is not None else None
-    return (restored.width, restored.height), scores
+    return Outcome(job, "done", size=(restored.width, restored.height), seconds=seconds, scores=scores)
 
 
-def _score(target: Path, reference: Path, work: Work) -> Scores | None:
-    """Of the file as written, so that the figure holds for what the user has."""
-    if work.protocol is None:
-        return None
-    written, clean = read_image(target), read_image(reference)
+def _reference(job: Job, work: Work) -> Path | None:
+    return work.references.find(job.source.path, job.source.relative) if work.references else None
+
+
+@contextlib.contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Deeper code knows what went wrong, but not with which file."""
     try:
-        return work.protocol.score(written.pixels, clean.pixels, work.restorer.scale)
+        yield
     except RestoreError as error:
-        raise type(error)(f"{reference}: {error.message}", error.hint) from error
+        raise type(error)(f"{path}: {error.message}", error.hint) from error

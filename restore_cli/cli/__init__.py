@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import warnings
 from typing import Annotated
 
 import typer
@@ -21,7 +24,7 @@ app = typer.Typer(
 )
 for name, command in restore.COMMANDS.items():
     app.command(name, epilog=restore.EPILOGS[name], no_args_is_help=True)(guarded(command))
-app.command("train")(guarded(train.train_recipe))
+app.command("train", epilog=train.EPILOG, no_args_is_help=True)(guarded(train.train_recipe))
 app.add_typer(models.app, name="models")
 
 
@@ -42,4 +45,8 @@ def _root(
 
 def main() -> None:
     """The console script."""
+    # Other people's warnings are for developers: torch's and spandrel's say nothing a user could act on.
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")
     app()

@@ -6,8 +6,9 @@ On a terminal a bar a file and a bar a tile; elsewhere plain lines; with --quiet
 from __future__ import annotations
 
 import json
+import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -22,13 +23,30 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-__all__ = ["Display", "one_line"]
+__all__ = ["Display", "json_ready", "one_line"]
 
 
-def one_line(text: object) -> str:
-    """`text` on one line that any terminal can show: control characters and broken UTF-8 are escaped."""
+def one_line(text: object, encoding: str | None = "utf-8") -> str:
+    """`text` on one line that any terminal can show: control characters and broken UTF-8 are escaped.
+
+    Args:
+        text: anything.
+        encoding: of the stream; what it lacks is escaped too.
+    """
     escaped = "".join(character if character.isprintable() else repr(character)[1:-1] for character in str(text))
-    return escaped.encode("utf-8", "backslashreplace").decode("utf-8")
+    encoding = encoding or "utf-8"
+    return escaped.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def json_ready(value: Any) -> Any:  # noqa: ANN401 - anything JSON can hold
+    """`value` with None for infinities and NaN, which JSON has no words for: the PSNR of equal pictures."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {key: json_ready(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [json_ready(each) for each in value]
+    return value
 
 
 class Display:
@@ -42,7 +60,8 @@ class Display:
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+        self._said: set[str] = set()
         self._progress: Progress | None = None
         self._tile_bar: TaskID | None = None
         self._file_bar: TaskID | None = None
@@ -50,16 +69,18 @@ class Display:
     def data(self, line: str) -> None:
         """A line for standard output; nothing when JSON is wanted instead."""
         if not self.as_json:
-            sys.stdout.write(one_line(line) + "\n")
+            sys.stdout.write(one_line(line, sys.stdout.encoding) + "\n")
 
     def document(self, value: Any) -> None:  # noqa: ANN401 - anything JSON can hold
         """The JSON document, when one is wanted."""
         if self.as_json:
-            sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+            # Escaped to ASCII: so it survives any terminal, and names that are not valid UTF-8.
+            sys.stdout.write(json.dumps(json_ready(value), indent=2, allow_nan=False, default=str) + "\n")
 
     def note(self, message: str) -> None:
-        """Something worth knowing."""
-        if not self.quiet:
+        """Something worth knowing; said once, however many tiles or files it is true of."""
+        if not self.quiet and message not in self._said:
+            self._said.add(message)
             self._say(message)
 
     def error(self, message: str, hint: str = "") -> None:
@@ -76,7 +97,12 @@ class Display:
         if self.quiet or not self._console.is_terminal:
             yield
             return
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         with Progress(*columns, console=self._console, transient=True) as self._progress:
             self._file_bar = self._progress.add_task("files", total=total)
             self._tile_bar = self._progress.add_task("tiles", total=None)
@@ -88,7 +114,7 @@ class Display:
     def file_started(self, name: object) -> None:
         """The file bar shows what is being worked on."""
         if self._progress is not None and self._file_bar is not None:
-            self._progress.update(self._file_bar, description=one_line(name).replace("[", r"\["))
+            self._progress.update(self._file_bar, description=one_line(name))
 
     def file_finished(self) -> None:
         """One file less to go."""
@@ -116,7 +142,7 @@ class Display:
 
 class _DownloadBar:
     def __init__(self, console: Console, description: str, total_bytes: int | None) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
         self._progress = Progress(*columns, console=console, transient=True)
         self._bar = self._progress.add_task(one_line(description), total=total_bytes)
         self._progress.start()

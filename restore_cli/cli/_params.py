@@ -21,67 +21,90 @@ MODEL, MEMORY, OUTPUT, RUN = "Model", "Memory", "Output", "Run"
 
 @dataclass(frozen=True)
 class Shared:
-    """Inputs and options of every task; each field is a parameter of the command."""
+    """Inputs and options of every task; each field is a parameter of the command.
+
+    Paths are text here: `Path("")` is the current folder, and an unset variable in a script is not that.
+    """
 
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT...", help="Pictures, folders or quoted patterns such as 'scans/*.tif'."),
+        typer.Argument(metavar="INPUT", help="Pictures, folders or quoted patterns such as 'scans/*.tif'."),
     ]
     output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="File or folder for results; beside the inputs if left out.",
-                     rich_help_panel=OUTPUT),
+        str | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="PATH",
+            help="File or folder for results; beside the inputs if left out.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     model: Annotated[
         str | None,
-        typer.Option("-n", "--model", help="Model name, checkpoint file, or hf:owner/repo/file@revision.",
-                     rich_help_panel=MODEL),
+        typer.Option(
+            "-n", "--model", help="Model name, checkpoint file, or hf:owner/repo/file@revision.", rich_help_panel=MODEL
+        ),
     ] = None
     tta: Annotated[
         bool,
-        typer.Option("-x", "--tta", help="Average over eight flips and rotations: eight times the work.",
-                     rich_help_panel=MODEL),
+        typer.Option(
+            "-x", "--tta", help="Average over eight flips and rotations: eight times the work.", rich_help_panel=MODEL
+        ),
     ] = False
     wne: Annotated[
         bool | None,
-        typer.Option("--wne/--no-wne", help="Wrap for normalization equivariance. Default: as the model was trained.",
-                     rich_help_panel=MODEL),
+        typer.Option(
+            "--wne/--no-wne",
+            help="Wrap for normalization equivariance. Default: as the model was trained.",
+            rich_help_panel=MODEL,
+        ),
     ] = None
     strength: Annotated[
         float,
         typer.Option(help="Share of the restored picture in the result, 0 to 1.", rich_help_panel=MODEL),
     ] = 1.0
     mask: Annotated[
-        Path | None,
-        typer.Option(help="Restore only where this picture is white; the edge is feathered.", rich_help_panel=MODEL),
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Restore only where this picture is white; the edge is feathered.",
+            rich_help_panel=MODEL,
+        ),
     ] = None
     offline: Annotated[
         bool, typer.Option("--offline", help="Never ask the network for a model.", rich_help_panel=MODEL)
     ] = False
     tile: Annotated[
         str,
-        typer.Option("-t", "--tile", metavar="auto|off|N", help="Side of a tile in input pixels.",
-                     rich_help_panel=MEMORY),
+        typer.Option(
+            "-t", "--tile", metavar="auto|off|N", help="Side of a tile in input pixels.", rich_help_panel=MEMORY
+        ),
     ] = "auto"
     tile_overlap: Annotated[
         int | None,
-        typer.Option(help="Input pixels that tiles share. Default: what keeps them invisible.",
-                     rich_help_panel=MEMORY),
+        typer.Option(help="Input pixels that tiles share. Default: what keeps them invisible.", rich_help_panel=MEMORY),
     ] = None
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda[:n]|mps", help="Where the network runs.", rich_help_panel=MEMORY)
     ] = "auto"
-    precision: Annotated[
-        Precision, typer.Option(help="Arithmetic of the network.", rich_help_panel=MEMORY)
-    ] = Precision.AUTO
+    precision: Annotated[Precision, typer.Option(help="Arithmetic of the network.", rich_help_panel=MEMORY)] = (
+        Precision.AUTO
+    )
     format: Annotated[
         str | None,
-        typer.Option("-f", "--format", help="Format of the results, such as png or tiff. Default: the input's.",
-                     rich_help_panel=OUTPUT),
+        typer.Option(
+            "-f",
+            "--format",
+            help="Format of the results, such as png or tiff. Default: the input's.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     suffix: Annotated[
         str | None,
-        typer.Option(help="Added to the names of results beside their inputs.", rich_help_panel=OUTPUT),
+        typer.Option(
+            help="Added to the names of results. Default: the task's, beside the inputs.", rich_help_panel=OUTPUT
+        ),
     ] = None
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=OUTPUT)
@@ -90,8 +113,12 @@ class Shared:
         bool, typer.Option("--skip-existing", help="Leave results that exist.", rich_help_panel=OUTPUT)
     ] = False
     reference: Annotated[
-        Path | None,
-        typer.Option(help="Clean picture, or folder of them, to print PSNR and SSIM against.", rich_help_panel=OUTPUT),
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Clean picture, or folder of them, to print PSNR and SSIM against.",
+            rich_help_panel=OUTPUT,
+        ),
     ] = None
     recursive: Annotated[
         bool, typer.Option("-r", "--recursive", help="Also the subfolders; their tree is kept.", rich_help_panel=RUN)
@@ -102,26 +129,30 @@ class Shared:
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the outcome as JSON on standard output.", rich_help_panel=RUN)
     ] = False
-    quiet: Annotated[
-        bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", rich_help_panel=RUN)
-    ] = False
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", rich_help_panel=RUN)] = False
+
+    def __post_init__(self) -> None:
+        for name in ("output", "model", "mask", "device", "format", "reference"):
+            if getattr(self, name) == "":
+                raise UsageError(f"--{name} is empty.", "Check the variable it came from, or leave it out.")
+        if "-" in (*self.inputs, self.output):
+            raise UsageError("Pipes are not supported: '-' is no file.", "A file of that name is ./-.")
 
     def run_options(self) -> RunOptions:
         """How to run the network; raises UsageError for values that make no sense."""
-        return RunOptions(
-            self.device, self.precision, parse_tile(self.tile), self.tile_overlap, self.tta, self.wne
-        )
+        return RunOptions(self.device, self.precision, parse_tile(self.tile), self.tile_overlap, self.tta, self.wne)
 
     def finish_options(self) -> FinishOptions:
         """How result and original meet; raises UsageError."""
-        return FinishOptions(self.strength, self.mask)
+        return FinishOptions(self.strength, None if self.mask is None else Path(self.mask))
 
     def output_options(self) -> OutputOptions:
         """Where results go; raises UsageError for contradictions."""
         if self.overwrite and self.skip_existing:
             raise UsageError("--overwrite and --skip-existing contradict each other.", "Choose one.")
         existing = Existing.OVERWRITE if self.overwrite else Existing.SKIP if self.skip_existing else Existing.FAIL
-        return OutputOptions(self.output, self.format, self.suffix, existing)
+        output = None if self.output is None else Path(self.output)
+        return OutputOptions(output, self.format, self.suffix, existing)
 
 
 def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import ParamSpec
 
 import typer
 
@@ -15,21 +15,30 @@ __all__ = ["INTERRUPTED", "guarded"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
-Command = TypeVar("Command", bound=Callable[..., Any])
+Parameters = ParamSpec("Parameters")
 
 
-def guarded(command: Command) -> Command:
-    """`command` with known errors and Ctrl-C turned into a line and an exit code."""
+def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """`command` with known errors and Ctrl-C turned into a line and an exit code.
+
+    With --json standard output holds a document even then: {"error", "hint"}.
+    """
 
     @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever the command takes
+    def run(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
-            return command(*args, **kwargs)
+            command(*args, **kwargs)
         except RestoreError as error:
-            Display().error(error.message, error.hint)
+            _say(error.message, error.hint, bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from error
         except KeyboardInterrupt as error:
-            Display().error("interrupted.")
+            _say("interrupted.", "", bool(kwargs.get("as_json")))
             raise typer.Exit(INTERRUPTED) from error
 
-    return run  # type: ignore[return-value] - same signature, by wraps
+    return run
+
+
+def _say(message: str, hint: str, as_json: bool) -> None:
+    display = Display(as_json=as_json)
+    display.error(message, hint)
+    display.document({"error": message, "hint": hint})

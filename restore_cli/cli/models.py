@@ -9,6 +9,8 @@ import typer
 
 from restore_cli.cli._output import Display
 from restore_cli.cli._shell import guarded
+from restore_cli.errors import UsageError
+from restore_cli.tasks import TASKS
 
 __all__ = ["app"]
 
@@ -16,7 +18,7 @@ app = typer.Typer(help="The catalogue of models.", no_args_is_help=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 
 
-@app.command("list")
+@app.command("list", epilog="restore models list --task denoise")
 @guarded
 def list_models(
     task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None, as_json: AsJson = False
@@ -24,6 +26,8 @@ def list_models(
     """List the models that a command's --model takes by name."""
     from restore_cli.models.catalog import read_catalog
 
+    if task is not None and task not in TASKS:
+        raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
     display = Display(as_json=as_json)
     cards = [card for card in read_catalog().values() if task in (None, card.task)]
     width = max((len(card.id) for card in cards), default=0)
@@ -33,7 +37,7 @@ def list_models(
     display.document([dataclasses.asdict(card) for card in cards])
 
 
-@app.command()
+@app.command(epilog="restore models show swinir-m-sr-x4", no_args_is_help=True)
 @guarded
 def show(model: Annotated[str, typer.Argument(help="Its name.")], as_json: AsJson = False) -> None:
     """Show a model's card."""

@@ -9,7 +9,9 @@ import typer
 
 from restore_cli.cli._output import Display
 
-__all__ = ["train_recipe"]
+__all__ = ["EPILOG", "train_recipe"]
+
+EPILOG = "restore train resnet-sr-x4 --data pictures/ --minutes 60 --export models/"
 
 
 def train_recipe(

@@ -1,0 +1,1 @@
+"""What happens to pictures: each degradation takes a clean one and a random generator."""

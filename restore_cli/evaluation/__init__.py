@@ -1,0 +1,1 @@
+"""Scoring restored pictures, by named protocols."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,7 @@ class Protocol:
         name: in reports.
         channels: 'y' (limited-range luma) or 'rgb' (all channels).
         crop: 'scale' leaves out a border of `scale` pixels, 'none' nothing.
-        rounded: both pictures are rounded to 8 bits first.
+        rounded: both pictures are rounded to 8 bits first; they are clipped to [0, 1] in any case.
         source: who scores so.
     """
 
@@ -48,7 +49,7 @@ class Protocol:
         rounding = "rounded to 8 bits" if self.rounded else "not rounded"
         return f"{self.name}: {channels}, {border}, {rounding}, mean over pictures"
 
-    def score(self, restored: NDArray, reference: NDArray, scale: int = 1) -> Scores:
+    def score(self, restored: NDArray[Any], reference: NDArray[Any], scale: int = 1) -> Scores:
         """Score one picture.
 
         Args:
@@ -58,22 +59,39 @@ class Protocol:
             scale: enlargement; the border to leave out.
 
         Raises:
-            InputError: the sizes do not fit.
+            InputError: the sizes do not fit, or nothing is left inside the border.
         """
-        restored, reference = _fitted(restored, reference, scale)
+        height, width = restored.shape[:2]
+        self.check_sizes((height, width), reference.shape[:2], scale)
+        reference = reference[:height, :width]
+        restored, reference = (np.clip(each, 0, 1) for each in (restored, reference))
         if self.rounded:
-            restored, reference = (np.floor(np.clip(each, 0, 1) * 255 + 0.5) / 255 for each in (restored, reference))
+            restored, reference = (np.floor(each * 255 + 0.5) / 255 for each in (restored, reference))
         if self.channels == "y":
             restored, reference = (luma_limited(each) for each in (restored, reference))
         elif restored.shape[2] != reference.shape[2]:
             restored, reference = (np.broadcast_to(each, (*each.shape[:2], 3)) for each in (restored, reference))
-        border = scale if self.crop == "scale" and scale > 1 else 0
-        if border:
+        if border := self._border_px(scale):
             restored, reference = (each[border:-border, border:-border] for each in (restored, reference))
-        if restored.size == 0:
-            raise InputError(f"Nothing is left of the picture inside a border of {border} pixels.")
         large_enough = min(restored.shape[:2]) >= WINDOW_PX
         return Scores(psnr(restored, reference), ssim(restored, reference) if large_enough else None)
+
+    def check_sizes(self, restored: tuple[int, ...], reference: tuple[int, ...], scale: int) -> None:
+        """Raises InputError unless pictures of these (height, width) can be scored, see `score`."""
+        surplus = [theirs - ours for ours, theirs in zip(restored, reference, strict=True)]
+        if not all(0 <= extra < max(scale, 1) for extra in surplus):
+            raise InputError(
+                f"the reference is {reference[1]}x{reference[0]}, the restored picture {restored[1]}x{restored[0]}.",
+                "A reference has the size of the result.",
+            )
+        if min(restored) <= 2 * self._border_px(scale):
+            raise InputError(
+                f"nothing of {restored[1]}x{restored[0]} pixels is left to score inside a border of {scale}.",
+                "Leave out --reference.",
+            )
+
+    def _border_px(self, scale: int) -> int:
+        return scale if self.crop == "scale" and scale > 1 else 0
 
 
 PROTOCOLS = {
@@ -82,17 +100,6 @@ PROTOCOLS = {
         Protocol("sr", "y", "scale", rounded=True, source="SRCNN, EDSR, SwinIR and after"),
         Protocol("derain", "y", "none", rounded=True, source="MPRNet, HINet, Restormer (MATLAB script)"),
         Protocol("rgb", "rgb", "none", rounded=True, source="GoPro, LIVE1 colour: NAFNet, SwinIR"),
-        Protocol("denoise", "rgb", "none", rounded=True, source="DnCNN, DRUNet, SwinIR (result as an 8-bit file)"),
+        Protocol("denoise", "rgb", "none", rounded=False, source="DnCNN, DRUNet"),
     )
 }
-
-
-def _fitted(restored: NDArray, reference: NDArray, scale: int) -> tuple[NDArray, NDArray]:
-    height, width = restored.shape[:2]
-    surplus = (reference.shape[0] - height, reference.shape[1] - width)
-    if not all(0 <= extra < max(scale, 1) for extra in surplus):
-        raise InputError(
-            f"the reference is {reference.shape[1]}x{reference.shape[0]}, the restored picture {width}x{height}.",
-            "A reference has the size of the result.",
-        )
-    return restored, reference[:height, :width]

@@ -1,0 +1,1 @@
+"""A model made ready to run, and pictures through it."""

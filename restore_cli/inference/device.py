@@ -94,9 +94,7 @@ class OnDevice(nn.Module):
             )
         return restored
 
-    def _run(
-        self, picture: torch.Tensor, conditioning: dict[str, torch.Tensor], precision: Precision
-    ) -> torch.Tensor:
+    def _run(self, picture: torch.Tensor, conditioning: dict[str, torch.Tensor], precision: Precision) -> torch.Tensor:
         moved = picture.to(self.device, torch.float32)
         given = {name: value.to(self.device, torch.float32) for name, value in conditioning.items()}
         half = precision is not Precision.FP32

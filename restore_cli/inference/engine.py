@@ -7,20 +7,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from restore_cli.degradations.mosaic import mosaic_to_sparse_rgb
 from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.errors import InputError, UsageError
 from restore_cli.inference.restorer import Restorer
-from restore_cli.io.image import Image
+from restore_cli.io.formats import format_for
+from restore_cli.io.image import FloatArray, Image
+from restore_cli.io.paths import check_target
 from restore_cli.io.read import read_image
 from restore_cli.io.write import write_image
 from restore_cli.models.build import build_model
 from restore_cli.options import FinishOptions, Hints, RunOptions
 from restore_cli.tasks import TASKS, Task
 
-__all__ = ["restore", "restore_image"]
+__all__ = ["check_mask_size", "restore", "restore_image"]
 
 # Below this opacity a pixel's own colour cannot be recovered from the premultiplied one.
 FAINT = 1 / 1024
@@ -61,6 +62,9 @@ def restore(
     if task not in TASKS:
         raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
     row = TASKS[task]
+    if target is not None:
+        format_for(Path(target))
+        check_target(Path(target), overwrite=overwrite)
     built = build_model(model or row.default_model(scale), offline=offline)
     row.check_scale(scale, built.network.scale, built.name)
     finish = FinishOptions(strength, None if mask is None else Path(mask))
@@ -85,38 +89,55 @@ def restore_image(
     what is hidden does not bleed over the edges of what is seen.
 
     Raises:
-        InputError: the mask does not fit.
-        DeviceMemoryError, UsageError: from the restorer.
+        InputError: the mask does not fit, or the picture is no mosaic.
+        UsageError: part of a mosaic is to be kept; the network must be told something it was not.
+        DeviceMemoryError: not even the smallest tile fits.
     """
     hints, finish = hints or Hints(), finish or FinishOptions()
+    finish.check_task(task)
     # Read before the work: a mask that does not fit should fail at once.
     mask = None if finish.mask is None else _read_mask(finish.mask, image, restorer.scale, finish.feather_px)
     size = (image.height * restorer.scale, image.width * restorer.scale)
-    varying_alpha = image.alpha is not None and float(np.ptp(image.alpha)) > 0
-    alpha = image.alpha
     pixels = _sparse_mosaic(image, hints.cfa) if task.input == "mosaic" else image.pixels
-
-    if varying_alpha and alpha is not None:
-        restored = _run(pixels * alpha[:, :, None], restorer, hints)
-        enlarged = _enlarge(pixels, size)
-        if restorer.scale > 1:
-            alpha = np.clip(_run(alpha[:, :, None], restorer, Hints())[:, :, 0], 0, 1)
-        opacity = alpha[:, :, None]
-        restored = np.where(opacity > FAINT, restored / np.maximum(opacity, FAINT), enlarged)
-        restored = np.clip(restored, 0, None)
-    else:
+    alpha = image.alpha
+    if alpha is None or np.ptp(alpha) == 0:
         restored = _run(pixels, restorer, hints)
-        if alpha is not None:
-            alpha = np.full(size, alpha.flat[0], np.float32)
-
-    if mask is not None or finish.strength < 1:
-        share = finish.strength if mask is None else finish.strength * mask[:, :, None]
-        original = _enlarge(pixels, size)
-        restored = original + share * (restored - original)
+        alpha = None if alpha is None else np.full(size, alpha.flat[0], np.float32)
+    else:
+        restored, alpha = _run_with_alpha(pixels, alpha, restorer, hints)
+    if finish.keeps_original:
+        share = finish.strength * (np.float32(1) if mask is None else mask[:, :, None])
+        restored = _mixed(_enlarged(pixels, size), restored, share)
+        if image.alpha is not None and alpha is not None:
+            original = np.clip(_enlarged(image.alpha, size), 0, 1)
+            alpha = _mixed(original[:, :, None], alpha[:, :, None], share)[:, :, 0]
     return image.with_pixels(np.ascontiguousarray(restored, dtype=np.float32), alpha=alpha)
 
 
-def _run(pixels: NDArray[np.float32], restorer: Restorer, hints: Hints) -> NDArray[np.float32]:
+def check_mask_size(mask: Path, size: tuple[int, int], picture: tuple[int, int]) -> None:
+    """Raises InputError unless `mask`, of that (height, width), fits a picture of this one."""
+    if size != picture:
+        raise InputError(
+            f"{mask}: the mask is {size[1]}x{size[0]}, the picture {picture[1]}x{picture[0]}.",
+            "A mask has the size of the input; white is restored, black kept.",
+        )
+
+
+def _run_with_alpha(
+    pixels: FloatArray, alpha: FloatArray, restorer: Restorer, hints: Hints
+) -> tuple[FloatArray, FloatArray]:
+    """Colour restored premultiplied, and divided by the alpha that the result will have."""
+    restored = _run(pixels * alpha[:, :, None], restorer, hints)
+    enlarged = _enlarged(pixels, restored.shape[:2])
+    if restorer.scale > 1:
+        alpha = np.clip(_run(alpha[:, :, None], restorer, hints)[:, :, 0], 0, 1)
+    opacity = alpha[:, :, None]
+    straight = np.where(opacity > FAINT, restored / np.maximum(opacity, FAINT), enlarged)
+    # A small error becomes a large one where little is seen; within the range it stays unseen.
+    return np.clip(straight, min(0, pixels.min()), max(1, pixels.max())), alpha
+
+
+def _run(pixels: FloatArray, restorer: Restorer, hints: Hints) -> FloatArray:
     """(H, W, C) through a network that may have another number of channels."""
     picture = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
     channels = picture.shape[0]
@@ -133,31 +154,31 @@ def _run(pixels: NDArray[np.float32], restorer: Restorer, hints: Hints) -> NDArr
         result = result[:, 0]
     else:
         result = result[0].mean(dim=0, keepdim=True)
-    restored: NDArray[np.float32] = result.permute(1, 2, 0).numpy()
+    restored: FloatArray = result.permute(1, 2, 0).numpy()
     return restored
 
 
-def _sparse_mosaic(image: Image, cfa: str) -> NDArray[np.float32]:
+def _sparse_mosaic(image: Image, cfa: str) -> FloatArray:
     if not image.is_grey:
         raise InputError("The picture is in colour already; a mosaic has one channel.", "Pass the raw mosaic as grey.")
     return mosaic_to_sparse_rgb(image.pixels[:, :, 0], cfa)
 
 
-def _enlarge(pixels: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    return pixels if pixels.shape[:2] == size else resize_bicubic(pixels, size)
+def _mixed(original: FloatArray, restored: FloatArray, share: FloatArray | np.float32) -> FloatArray:
+    return original + share * (restored - original)
 
 
-def _read_mask(path: Path, image: Image, scale: int, feather_px: float) -> NDArray[np.float32]:
+def _enlarged(values: FloatArray, size: tuple[int, ...]) -> FloatArray:
+    return values if values.shape[:2] == size else resize_bicubic(values, (size[0], size[1]))
+
+
+def _read_mask(path: Path, image: Image, scale: int, feather_px: float) -> FloatArray:
     """(sH, sW) in [0, 1], its edge softened; read from a picture the size of the input."""
     mask = read_image(path)
-    if (mask.height, mask.width) != (image.height, image.width):
-        raise InputError(
-            f"{path}: the mask is {mask.width}x{mask.height}, the picture {image.width}x{image.height}.",
-            "A mask has the size of the input; white is restored, black kept.",
-        )
-    values: NDArray[np.float32] = np.clip(mask.pixels.mean(axis=2), 0, 1)
+    check_mask_size(path, (mask.height, mask.width), (image.height, image.width))
+    values = np.clip(mask.pixels.mean(axis=2), 0, 1)
     if mask.alpha is not None:
         values = values * mask.alpha
     if feather_px > 0:
-        values = cv2.GaussianBlur(values, (0, 0), feather_px / 2)
-    return np.clip(_enlarge(values, (image.height * scale, image.width * scale)), 0, 1)
+        values = np.asarray(cv2.GaussianBlur(values, (0, 0), feather_px / 2), np.float32)
+    return np.clip(_enlarged(values, (image.height * scale, image.width * scale)), 0, 1)

@@ -26,11 +26,10 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     Raises:
         OSError: what the system said, the file not written and an earlier one untouched.
     """
-    target = os.path.realpath(path)
-    folder = os.path.dirname(target)
-    os.makedirs(folder, exist_ok=True)
+    target = Path(os.path.realpath(path))
+    target.parent.mkdir(parents=True, exist_ok=True)
     # Without the target's name, which may already be as long as names can be.
-    temporary = os.path.join(folder, f".restore-{secrets.token_hex(8)}.part")
+    temporary = target.parent / f".restore-{secrets.token_hex(8)}.part"
     # Not tempfile: its files are private to the user, a result has the rights of any new file.
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
@@ -40,18 +39,18 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             os.fsync(stream.fileno())
         if overwrite:
             with contextlib.suppress(OSError):
-                os.chmod(temporary, os.stat(target).st_mode & 0o7777)
-            os.replace(temporary, target)
+                temporary.chmod(target.stat().st_mode & 0o7777)
+            temporary.replace(target)
         else:
             _rename_to_free(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            temporary.unlink()
         raise
-    _sync_folder(folder)
+    _sync_folder(target.parent)
 
 
-def _rename_to_free(temporary: str, target: str) -> None:
+def _rename_to_free(temporary: Path, target: Path) -> None:
     try:
         os.link(temporary, target)  # unlike a rename, this fails where the name is taken
     except FileExistsError:
@@ -59,12 +58,12 @@ def _rename_to_free(temporary: str, target: str) -> None:
     except OSError:  # a file system without hard links
         if os.path.lexists(target):
             raise FileExistsError(target) from None
-        os.rename(temporary, target)
+        temporary.rename(target)
     else:
-        os.unlink(temporary)
+        temporary.unlink()
 
 
-def _sync_folder(folder: str) -> None:
+def _sync_folder(folder: Path) -> None:
     """Make the rename itself last through a power cut, where the system lets folders be synced."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -9,24 +9,9 @@ from typing import Literal, TypeAlias
 
 __all__ = ["Directory", "Entry", "parse", "serialise"]
 
-_BYTES_PER_VALUE = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
+# By TIFF type number: byte, text, short, long, rational; the same signed; floats; offsets; their 64-bit kinds.
+_BYTES_PER_VALUE = dict(zip((*range(1, 14), 16, 17, 18), (1, 1, 2, 4, 8, 1, 1, 2, 4, 8, 4, 8, 4, 8, 8, 8), strict=True))
+_INTEGER_CODES = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _SUB_DIRECTORIES = {0x8769, 0x8825, 0xA005}  # EXIF, GPS, interoperability
 _MAX_ENTRIES = 4096  # real directories have a few dozen
 
@@ -59,21 +44,22 @@ class Directory:
         order: "<" or ">".
         entries: by tag.
         children: the EXIF, GPS and interoperability directories, by the tag that points to them.
+        lost: tags of the fields whose values lie outside the block.
         next_at: where the link to the following directory (the thumbnail's) lies in the block.
     """
 
     order: Order
     entries: dict[int, Entry] = field(default_factory=dict)
     children: dict[int, Directory] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
     next_at: int = 0
 
     def number(self, tag: int) -> int | None:
         """The first value of an integer field, or None where it is absent or not an integer."""
         entry = self.entries.get(tag)
-        if entry is None or entry.kind not in (1, 3, 4, 16) or not entry.count:
+        if entry is None or entry.kind not in _INTEGER_CODES or not entry.count:
             return None
-        code = {1: "B", 3: "H", 4: "I", 16: "Q"}[entry.kind]
-        return int(struct.unpack_from(self.order + code, entry.data)[0])
+        return int(struct.unpack_from(self.order + _INTEGER_CODES[entry.kind], entry.data)[0])
 
 
 def parse(block: Buffer, offset: int | None = None) -> Directory | None:
@@ -110,7 +96,9 @@ def _directory(block: Buffer, offset: int, order: Order, big: bool, depth: int) 
         start = at + entry_size - inline
         if size > inline:
             (start,) = struct.unpack_from(order + offset_code, block, start)
-        if not size or start + size > len(block):
+        if start + size > len(block):
+            found.lost.add(tag)
+        if not size or tag in found.lost:
             continue
         found.entries[tag] = Entry(kind, values, bytes(block[start : start + size]), at)
         if tag in _SUB_DIRECTORIES and depth < 2 and (below := found.number(tag)):

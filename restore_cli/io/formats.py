@@ -88,9 +88,7 @@ def format_for(path_or_format: str | PathLike[str]) -> OutputFormat:
     if is_word:
         raise OutputError(f"Cannot write the format {word!r}.", hint)
     if not word:
-        raise OutputError(
-            f"{text!r} has no suffix to tell its format by.", f"Add one, or give --format. {accepted}"
-        )
+        raise OutputError(f"{text!r} has no suffix to tell its format by.", f"Add one, or give --format. {accepted}")
     raise OutputError(f"Cannot write {text!r}: .{word} is not a format for results.", hint)
 
 
@@ -115,9 +113,7 @@ def check_output_limits(
             f"Choose --format {'png' if max(height, width) <= WRITABLE_FORMATS['PNG'].max_side else 'tiff'}.",
         )
     if has_alpha and not spec.alpha:
-        raise OutputError(
-            f"The picture is partly transparent, which {spec.name} cannot hold.", "Choose --format png."
-        )
+        raise OutputError(f"The picture is partly transparent, which {spec.name} cannot hold.", "Choose --format png.")
 
 
 def sniff(head: bytes) -> str | None:

@@ -13,7 +13,7 @@ __all__ = ["FloatArray", "Image"]
 FloatArray: TypeAlias = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # whether two arrays are equal has no one answer
 class Image:
     """A picture and everything its file said about it.
 

@@ -63,7 +63,9 @@ def sized_exif(exif: bytes, height: int, width: int) -> bytes:
     for part in (directory, directory.children.get(_EXIF_DIRECTORY)):
         for tag, value in sizes.items():
             if part and (entry := part.entries.get(tag)) and entry.count == 1:
-                struct.pack_into(part.order + "HHII", block, entry.at, tag, 4, 1, value)
+                # A short stays one while the number fits: an unchanged size changes no byte.
+                kind, layout = (3, "HHIH") if entry.kind == 3 and value < 65536 else (4, "HHII")
+                struct.pack_into(part.order + layout, block, entry.at, tag, kind, 1, value)
     return bytes(block)
 
 

@@ -8,14 +8,14 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-__all__ = ["MAX_PIXELS", "DecodeError", "Metadata", "Opened", "Samples", "check_pixel_count"]
+__all__ = ["MAX_PIXELS", "Metadata", "Opened", "PictureError", "Samples", "check_pixel_count"]
 
 MAX_PIXELS = 1_000_000_000
 """Pictures with more pixels than this are refused: a few bytes can claim any size."""
 
 
-class DecodeError(Exception):
-    """What is wrong with a file, as half a sentence that `read` completes with its name.
+class PictureError(Exception):
+    """What is wrong with a picture, as half a sentence that `read` or `write` completes with its file's name.
 
     Args:
         found: goes after the file's name: "is cut short".
@@ -87,12 +87,12 @@ def check_pixel_count(height: int, width: int) -> None:
     """Refuse an impossible size before memory is taken for it.
 
     Raises:
-        DecodeError: no pixels, or more than `MAX_PIXELS`.
+        PictureError: no pixels, or more than `MAX_PIXELS`.
     """
     if height < 1 or width < 1:
-        raise DecodeError(f"claims a size of {width}x{height} pixels: there is nothing in it")
+        raise PictureError(f"claims a size of {width}x{height} pixels: there is nothing in it")
     if height * width > MAX_PIXELS:
-        raise DecodeError(
+        raise PictureError(
             f"claims {width}x{height} pixels, more than the {MAX_PIXELS:,} this program takes",
             "Cut the picture into parts.",
         )

@@ -14,7 +14,7 @@ from PIL import Image as PillowImage
 from restore_cli.io import colour
 from restore_cli.io import exif as tiff_fields
 from restore_cli.io.metadata import bare_exif
-from restore_cli.io.opened import DecodeError, Metadata, Opened, Samples, check_pixel_count
+from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
 
 __all__ = [
     "encode_bmp",
@@ -35,7 +35,7 @@ def samples_of(picture: PillowImage.Image, icc: bytes | None = None, lossless: b
     """A decoded Pillow picture of any eight-bit mode as samples; a palette becomes RGB, CMYK becomes sRGB.
 
     Raises:
-        DecodeError: a mode that has no place here (CIELAB, 32-bit integers).
+        PictureError: a mode that has no place here (CIELAB, 32-bit integers).
     """
     mode = picture.mode
     keeps_profile = True
@@ -55,9 +55,7 @@ def samples_of(picture: PillowImage.Image, icc: bytes | None = None, lossless: b
     elif mode in ("L", "LA", "RGB", "RGBA"):
         values = np.asarray(picture)
     else:
-        raise DecodeError(
-            f"holds {mode} samples, which this program does not read", "Convert it to RGB first."
-        )
+        raise PictureError(f"holds {mode} samples, which this program does not read", "Convert it to RGB first.")
     values = values if values.ndim == 3 else values[..., None]
     has_alpha = values.shape[2] in (2, 4)
     return Samples(values, has_alpha, 255, 8, mode, keeps_profile=keeps_profile, lossless=lossless)
@@ -73,9 +71,7 @@ def _opened(picture: ImageFile.ImageFile, dpi: tuple[float, float] | None, lossl
         picture.load()
         return samples_of(picture, icc, lossless)
 
-    return Opened(
-        height, width, decode, Metadata(icc, bare_exif(info.get("exif")), info.get("xmp") or None, dpi)
-    )
+    return Opened(height, width, decode, Metadata(icc, bare_exif(info.get("exif")), info.get("xmp") or None, dpi))
 
 
 def open_jpeg(stream: BinaryIO) -> Opened:
@@ -85,7 +81,7 @@ def open_jpeg(stream: BinaryIO) -> Opened:
     # Every block of 8x8 pixels needs a bit at least, so a short file cannot hold a vast picture.
     size = stream.seek(0, io.SEEK_END)
     if picture.width * picture.height > 4096 * max(size, 25_000):
-        raise DecodeError(
+        raise PictureError(
             f"claims {picture.width}x{picture.height} pixels in {size} bytes: it is damaged or cut short"
         )
     exif = bare_exif(picture.info.get("exif"))
@@ -101,9 +97,7 @@ def open_webp(stream: BinaryIO) -> Opened:
     try:
         picture = WebPImagePlugin.WebPImageFile(stream)
     except PillowImage.DecompressionBombError:
-        raise DecodeError(
-            "is a WebP of more than 178 million pixels", "Convert it to PNG or TIFF first."
-        ) from None
+        raise PictureError("is a WebP of more than 178 million pixels", "Convert it to PNG or TIFF first.") from None
     return _opened(picture, None, lossless)
 
 
@@ -141,7 +135,7 @@ def encode_jpeg(values: NDArray[np.uint8], metadata: Metadata, quality: int | No
     """A JPEG file's bytes, quality 95 unless said, chroma in full.
 
     Raises:
-        DecodeError: EXIF or XMP longer than a JPEG segment.
+        PictureError: EXIF or XMP longer than a JPEG segment.
     """
     extra: dict[str, Any] = {}
     for key, name, block in (
@@ -149,7 +143,7 @@ def encode_jpeg(values: NDArray[np.uint8], metadata: Metadata, quality: int | No
         ("xmp", b"http://ns.adobe.com/xap/1.0/\0", metadata.xmp),
     ):
         if block and len(name) + len(block) > _MARKER_BYTES:
-            raise DecodeError(f"carries {len(block)} bytes of {key.upper()}, more than a JPEG holds")
+            raise PictureError(f"carries {len(block)} bytes of {key.upper()}, more than a JPEG holds")
         if block:
             extra[key] = name + block if key == "exif" else block
     if metadata.dpi and max(metadata.dpi) < 65_535.5:
@@ -170,9 +164,7 @@ def encode_webp(values: NDArray[np.uint8], metadata: Metadata, quality: int | No
         icc = None if colour.profile_space(icc) == "GRAY" else icc
     picture = _picture(values)
     extra = {
-        key: block
-        for key, block in (("icc_profile", icc), ("exif", metadata.exif), ("xmp", metadata.xmp))
-        if block
+        key: block for key, block in (("icc_profile", icc), ("exif", metadata.exif), ("xmp", metadata.xmp)) if block
     }
     # exact: colours under transparent pixels are pixels too.
     picture.save(

@@ -23,7 +23,7 @@ from PIL import Image as PillowImage
 from PIL import PngImagePlugin
 
 from restore_cli.io.metadata import bare_exif
-from restore_cli.io.opened import DecodeError, Metadata, Opened, Samples, check_pixel_count
+from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
 from restore_cli.io.pillow import samples_of
 from restore_cli.io.png_chunks import (
     CHANNELS,
@@ -52,20 +52,18 @@ def open_png(stream: BinaryIO) -> Opened:
     stream.seek(len(SIGNATURE))
     chunks = list(read_chunks(stream, with_pixels=False))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
-        raise DecodeError("has a damaged header")
+        raise PictureError("has a damaged header")
     header = Header(*struct.unpack(">IIBBBBB", chunks[0][1]))
     check_pixel_count(header.height, header.width)
     if header.depth not in _DEPTHS.get(header.colour, (8, 16)) or header.colour not in CHANNELS:
-        raise DecodeError(
-            f"claims {header.depth} bits of colour type {header.colour}, which PNG does not have"
-        )
+        raise PictureError(f"claims {header.depth} bits of colour type {header.colour}, which PNG does not have")
     if header.compression or header.filtering or header.interlace > 1:
-        raise DecodeError("claims a compression, filter or interlacing that PNG does not have")
+        raise PictureError("claims a compression, filter or interlacing that PNG does not have")
     names = [name for name, _ in chunks]
     if b"IDAT" not in names or names[-1] != b"IEND":
-        raise DecodeError("is cut short")
+        raise PictureError("is cut short")
     if header.colour == PALETTE and b"PLTE" not in names:
-        raise DecodeError("has no palette for its colours")
+        raise PictureError("has no palette for its colours")
 
     def decode() -> Samples:
         stream.seek(len(SIGNATURE))
@@ -74,9 +72,7 @@ def open_png(stream: BinaryIO) -> Opened:
         transparent = next((data for name, data in chunks if name == b"tRNS"), None)
         if header.depth == 16:
             return _decode_deep(header, pixels, transparent)
-        palette = (
-            [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")] if header.colour == PALETTE else []
-        )
+        palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")] if header.colour == PALETTE else []
         return _decode_shallow(header, palette + pixels, transparent)
 
     return Opened(header.height, header.width, decode, _metadata(chunks))
@@ -100,9 +96,9 @@ def _decode_deep(header: Header, pixels: list[Chunk], transparent: bytes | None)
     try:
         stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise DecodeError(f"does not decode ({error.err})") from error
+        raise PictureError(f"does not decode ({error.err})") from error
     if stored is None or stored.dtype != np.uint16:
-        raise DecodeError("is damaged: its pixels do not decode")
+        raise PictureError("is damaged: its pixels do not decode")
     values: NDArray[Any] = stored.reshape(header.height, header.width, -1)
     if values.shape[2] > 2:
         values = values[..., [2, 1, 0, 3][: values.shape[2]]]  # OpenCV has blue first
@@ -110,11 +106,7 @@ def _decode_deep(header: Header, pixels: list[Chunk], transparent: bytes | None)
         values = values[..., [0, 3]]
     mode = {GREY: "I;16", RGB: "RGB;16", GREY_ALPHA: "LA;16", RGB_ALPHA: "RGBA;16"}[header.colour]
     samples = Samples(values, header.colour in (GREY_ALPHA, RGB_ALPHA), 65535, 16, mode)
-    return (
-        samples
-        if transparent is None or samples.has_alpha
-        else _with_transparent_colour(samples, transparent, 1)
-    )
+    return samples if transparent is None or samples.has_alpha else _with_transparent_colour(samples, transparent, 1)
 
 
 def _with_transparent_colour(samples: Samples, transparent: bytes, scale: int) -> Samples:
@@ -137,15 +129,19 @@ def _metadata(chunks: list[Chunk]) -> Metadata:
             exif = bare_exif(data)
         elif name == b"iTXt" and data.startswith(_XMP_KEY + b"\0"):
             xmp = _international_text(data)
-        elif name in (b"tEXt", b"zTXt") and data.startswith(
-            (b"Raw profile type exif\0", b"Raw profile type APP1\0")
-        ):
+        elif name in (b"tEXt", b"zTXt") and data.startswith((b"Raw profile type exif\0", b"Raw profile type APP1\0")):
             exif = exif or _raw_profile(name, data)
         elif name == b"pHYs" and len(data) == 9:
             across, down, unit = struct.unpack(">IIB", data)
             if unit == 1 and across and down:
-                dpi = (round(across * 0.0254, 2), round(down * 0.0254, 2))
+                dpi = (_per_inch(across), _per_inch(down))
     return Metadata(icc, exif, xmp, dpi)
+
+
+def _per_inch(per_metre: int) -> float:
+    """Pixels an inch; the whole number that was meant, where there is one that is stored as this."""
+    whole = round(per_metre * 0.0254)
+    return whole if round(whole / 0.0254) == per_metre else per_metre * 0.0254
 
 
 def _inflated(data: bytes) -> bytes | None:
@@ -185,10 +181,8 @@ def encode_png(values: NDArray[np.uint8] | NDArray[np.uint16], metadata: Metadat
     height, width, channels = values.shape
     shape = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGB_ALPHA}[channels]
     header = Header(width, height, 8 * values.dtype.itemsize, shape, 0, 0, 0)
-    pixels = [
-        chunk for chunk in read_chunks(io.BytesIO(_encoded(values)[len(SIGNATURE) :])) if chunk[0] == b"IDAT"
-    ]
-    return container(header, _metadataread_chunks(metadata) + pixels)
+    pixels = [chunk for chunk in read_chunks(io.BytesIO(_encoded(values)[len(SIGNATURE) :])) if chunk[0] == b"IDAT"]
+    return container(header, _metadata_chunks(metadata) + pixels)
 
 
 def _encoded(values: NDArray[Any]) -> bytes:
@@ -197,9 +191,7 @@ def _encoded(values: NDArray[Any]) -> bytes:
         import cv2
 
         order = [2, 1, 0, 3][: values.shape[2]] if values.shape[2] > 1 else [0]
-        encoded: bytes = cv2.imencode(".png", values[..., order], [cv2.IMWRITE_PNG_COMPRESSION, 6])[
-            1
-        ].tobytes()
+        encoded: bytes = cv2.imencode(".png", values[..., order], [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()
         return encoded
     if values.dtype == np.uint16:
         # OpenCV has no grey with alpha. To filters and compression two samples of 16 bits are four of 8.
@@ -209,7 +201,7 @@ def _encoded(values: NDArray[Any]) -> bytes:
     return buffer.getvalue()
 
 
-def _metadataread_chunks(metadata: Metadata) -> list[Chunk]:
+def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
     chunks = []
     if metadata.icc:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc)))

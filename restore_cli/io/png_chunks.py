@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple, TypeAlias
 
-from restore_cli.io.opened import DecodeError
+from restore_cli.io.opened import PictureError
 
 __all__ = ["Chunk", "Header", "check_pixels", "container", "read_chunks"]
 
@@ -44,7 +44,7 @@ def read_chunks(stream: BinaryIO, *, with_pixels: bool = True) -> Iterator[Chunk
         with_pixels: False to pass over the pixels unread (their data comes out empty).
 
     Raises:
-        DecodeError: a damaged or truncated vital chunk.
+        PictureError: a damaged or truncated vital chunk.
     """
     while len(head := stream.read(8)) == 8:
         size, name = struct.unpack(">I4s", head)
@@ -54,12 +54,12 @@ def read_chunks(stream: BinaryIO, *, with_pixels: bool = True) -> Iterator[Chunk
             continue
         body = stream.read(size + 4)
         if size > 2**31 - 1 or len(body) < size + 4:
-            raise DecodeError("is cut short")
+            raise PictureError("is cut short")
         data = body[:-4]
         if zlib.crc32(data, zlib.crc32(name)) == int.from_bytes(body[-4:], "big"):
             yield name, data
         elif not name[0] & 0x20:  # an upper-case first letter marks the vital ones
-            raise DecodeError(f"is damaged: the checksum of its {name!r} part is wrong")
+            raise PictureError(f"is damaged: the checksum of its {name!r} part is wrong")
         if name == b"IEND":
             return
 
@@ -79,7 +79,7 @@ def check_pixels(header: Header, parts: list[bytes]) -> None:
     """Inflate everything once, a block at a time: the decoders would fill missing rows with black, or print.
 
     Raises:
-        DecodeError: the data is damaged or stops before the last row.
+        PictureError: the data is damaged or stops before the last row.
     """
     passes = _passes(header)
     wanted = sum(stride * rows for stride, rows in passes)
@@ -92,19 +92,19 @@ def check_pixels(header: Header, parts: list[bytes]) -> None:
             try:
                 block = inflate.decompress(part, _BLOCK)
             except zlib.error:
-                raise DecodeError("is damaged: its pixels do not decompress") from None
+                raise PictureError("is damaged: its pixels do not decompress") from None
             part = inflate.unconsumed_tail
             while rows and filter_at < position + len(block):
                 filters = block[filter_at - position :: stride][:rows]
                 if max(filters) > 4:
-                    raise DecodeError("is damaged: a row has an unknown filter")
+                    raise PictureError("is damaged: a row has an unknown filter")
                 filter_at += len(filters) * stride
                 rows -= len(filters)
                 if not rows:
                     stride, rows = next(remaining, (stride, 0))
             position += len(block)
     if position < wanted:
-        raise DecodeError("is cut short")
+        raise PictureError("is cut short")
 
 
 def container(header: Header, middle: list[Chunk]) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from restore_cli.io.opened import DecodeError, Opened, Samples, check_pixel_count
+from restore_cli.io.opened import Opened, PictureError, Samples, check_pixel_count
 
 __all__ = ["encode_pnm", "open_pnm"]
 
@@ -23,7 +23,7 @@ def open_pnm(stream: BinaryIO) -> Opened:
     is_bitmap = kind in (1, 4)
     peak = 1 if is_bitmap else _number(stream)
     if not 0 < peak < 65536:
-        raise DecodeError(f"claims a white level of {peak}; it must be 1 to 65535")
+        raise PictureError(f"claims a white level of {peak}; it must be 1 to 65535")
     channels = 3 if kind in (3, 6) else 1
     deep = peak > 255
 
@@ -37,7 +37,7 @@ def open_pnm(stream: BinaryIO) -> Opened:
         else:
             values = _plain(stream.read(), wanted, is_bitmap)
         if values.max() > peak:
-            raise DecodeError(f"has a sample above its own white level of {peak}")
+            raise PictureError(f"has a sample above its own white level of {peak}")
         if is_bitmap:  # 1 is ink
             values = 1 - values
         mode = "1" if is_bitmap else {1: "L", 3: "RGB"}[channels] + (";16" if deep else "")
@@ -66,13 +66,13 @@ def _number(stream: BinaryIO) -> int:
             return int(digits)
         elif not byte.isspace():
             break
-    raise DecodeError("has a damaged header: a whole number was expected")
+    raise PictureError("has a damaged header: a whole number was expected")
 
 
 def _exactly(stream: BinaryIO, size: int) -> NDArray[np.uint8]:
     data = stream.read(size)
     if len(data) < size:
-        raise DecodeError("is cut short")
+        raise PictureError("is cut short")
     return np.frombuffer(data, np.uint8)
 
 
@@ -81,13 +81,13 @@ def _plain(text: bytes, wanted: int, is_bitmap: bool) -> NDArray[Any]:
     # In a plain bitmap the digits need no space between them.
     words = list(re.sub(rb"\s", b"", text).decode("latin-1")) if is_bitmap else text.split()
     if len(words) < wanted:
-        raise DecodeError("is cut short")
+        raise PictureError("is cut short")
     try:
         values = np.array(words[:wanted]).astype(np.int64)
     except ValueError:
-        raise DecodeError("is damaged: it holds something that is not a number") from None
+        raise PictureError("is damaged: it holds something that is not a number") from None
     if values.min() < 0:
-        raise DecodeError("is damaged: it holds a negative sample")
+        raise PictureError("is damaged: it holds a negative sample")
     return values
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +15,11 @@ from restore_cli.errors import InputError
 from restore_cli.io import metadata
 from restore_cli.io.formats import READABLE_SUFFIXES, sniff
 from restore_cli.io.image import FloatArray, Image
-from restore_cli.io.opened import DecodeError, Opened, Samples
+from restore_cli.io.opened import Opened, PictureError, Samples
 
 __all__ = ["READABLE_SUFFIXES", "read_image", "read_size"]
+
+_GET_IT_AGAIN = "Copy or download it again."
 
 
 def read_image(path: Path) -> Image:
@@ -31,7 +32,7 @@ def read_image(path: Path) -> Image:
     Raises:
         InputError: whatever is wrong with the file, in one line.
     """
-    with _opened(path) as (stream, name), _explained(path):
+    with _stream_of(path) as (stream, name), _explained(path):
         opened = _decoder(name)(stream)
         return _image(opened, opened.decode(), name)
 
@@ -42,7 +43,7 @@ def read_size(path: Path) -> tuple[int, int]:
     Raises:
         InputError: as `read_image`.
     """
-    with _opened(path) as (stream, name), _explained(path):
+    with _stream_of(path) as (stream, name), _explained(path):
         opened = _decoder(name)(stream)
         turned = _orientation(opened) >= 5
         return (opened.width, opened.height) if turned else (opened.height, opened.width)
@@ -73,19 +74,20 @@ def _decoder(name: str) -> Callable[[BinaryIO], Opened]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
+def _stream_of(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     """The file, at its beginning, and the format its first bytes speak of."""
     shown = shown_name(path)
     try:
         # Asked before opening: opening a pipe would wait for ever.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            kind = "a folder" if os.path.isdir(path) else "not an ordinary file"
-            raise InputError(f"{shown} is {kind}, not a picture.")
-        stream = open(path, "rb")  # noqa: SIM115 (closed below)
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            kind = "a folder" if stat.S_ISDIR(mode) else "not an ordinary file"
+            raise InputError(f"{shown} is {kind}, not a picture.", "Name a picture file.")
+        stream = path.open("rb")
     except FileNotFoundError:
-        raise InputError(f"There is no file {shown}.") from None
+        raise InputError(f"There is no file {shown}.", "Check the path.") from None
     except PermissionError:
-        raise InputError(f"{shown} may not be read: permission denied.") from None
+        raise InputError(f"{shown} may not be read: permission denied.", "Check its permissions.") from None
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"{shown} cannot be opened: {reason}.") from error
@@ -96,7 +98,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, str]]:
         except OSError as error:
             raise InputError(f"{shown} cannot be read: {error.strerror}.") from error
         if not head:
-            raise InputError(f"{shown} is empty.", "Copy or download it again.")
+            raise InputError(f"{shown} is empty.", _GET_IT_AGAIN)
         name = sniff(head)
         if name is None:
             raise InputError(
@@ -111,13 +113,13 @@ def _explained(path: Path) -> Iterator[None]:
     """Whatever the decoders raise, as one `InputError` with the file's name."""
     try:
         yield
-    except DecodeError as error:
-        raise InputError(f"{shown_name(path)} {error.found}.", error.hint) from error
+    except PictureError as error:
+        raise InputError(f"{shown_name(path)} {error.found}.", error.hint or _GET_IT_AGAIN) from error
     except MemoryError as error:
-        raise InputError(f"{shown_name(path)} is too large for the memory of this machine.") from error
+        raise InputError(f"{shown_name(path)} does not fit into memory.", "Cut the picture into parts.") from error
     except Exception as error:
         # Not only OSError: on hostile bytes the libraries raise anything from IndexError to struct.error.
-        raise InputError(f"{shown_name(path)} {_in_words(error)}.", "Copy or download it again.") from error
+        raise InputError(f"{shown_name(path)} {_in_words(error)}.", _GET_IT_AGAIN) from error
 
 
 def _in_words(error: Exception) -> str:
@@ -147,7 +149,7 @@ def _orientation(opened: Opened) -> int:
 def _image(opened: Opened, samples: Samples, name: str) -> Image:
     values = samples.values
     if values.dtype.kind == "f" and (wrong := int(values.size - np.isfinite(values).sum())):
-        raise DecodeError(f"holds {wrong} samples that are not numbers or infinite", "Replace them first.")
+        raise PictureError(f"holds {wrong} samples that are not numbers or infinite", "Replace them first.")
     orientation = _orientation(opened)
     if not samples.is_upright:
         values = _upright(values, orientation)

@@ -2,7 +2,8 @@
 
 Read: 1 to 16 bits and 32-bit integers, 16- to 64-bit floats; grey, RGB, palette, CMYK; strips, tiles, planes;
 alpha straight or premultiplied; uncompressed, LZW, deflate, PackBits and, for 8-bit pictures, whatever else
-libtiff has (JPEG, CCITT). Of several pages the first that is not marked as a preview is read.
+libtiff has (JPEG, CCITT). Of several pages the first that is not marked as a preview is read. EXIF, GPS and the
+descriptive tags (maker, artist, copyright, ...) come out as one EXIF block and go back where they were.
 
 Refused: signed integers (they do not say what black and white are), CIELAB, camera raws, more than one extra
 channel.
@@ -16,7 +17,7 @@ import mmap
 import struct
 import warnings
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ from PIL import TiffImagePlugin
 
 from restore_cli.io import colour
 from restore_cli.io import exif as tiff_fields
-from restore_cli.io.opened import DecodeError, Metadata, Opened, Samples, check_pixel_count
+from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
 from restore_cli.io.pillow import samples_of
 from restore_cli.io.tiff_parts import COMPRESSIONS, assembled, quiet_stderr
 
@@ -39,6 +40,7 @@ _ICC, _XMP, _DNG_VERSION = 34675, 700, 50706
 # What tells of the picture rather than of the file's layout: description, make, model, page name, software,
 # date, artist, host, rating, copyright, IPTC, and Windows' title, comment, author, keywords and subject.
 _DESCRIPTIVE = {270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 33723, *range(40091, 40096)}
+_LAST_OF_LAYOUT = 400  # the tags up to here say how to read the pixels
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _MASK, _CMYK = 0, 1, 2, 3, 4, 5
 _COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _MASK: 1, _CMYK: 4}
 
@@ -51,25 +53,35 @@ def open_tiff(stream: BinaryIO) -> Opened:
     pages = tifffile.TiffFile(stream).pages
     page = next((page for page in pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced), None)
     if page is None or _DNG_VERSION in page.tags:
-        raise DecodeError("looks like a camera raw file", "Develop it to a 16-bit TIFF first.")
+        raise PictureError("looks like a camera raw file", "Develop it to a 16-bit TIFF first.")
+    facts = (page.imagelength, page.imagewidth, page.samplesperpixel, page.photometric, page.compression)
+    if not all(isinstance(fact, int) for fact in facts):  # a damaged tag may come out as a tuple or a float
+        raise PictureError("is damaged: what it says about itself makes no sense")
     check_pixel_count(page.imagelength, page.imagewidth)
     for offset, size in zip(page.dataoffsets, page.databytecounts, strict=False):
         if not size or offset + size > len(data):
-            raise DecodeError("is cut short")
+            raise PictureError("is cut short")
     directory = tiff_fields.parse(data, page.offset)
+    # tifffile takes a default for what it cannot read: 1 bit a sample, for example.
+    if directory is None or any(tag < _LAST_OF_LAYOUT and tag not in _DESCRIPTIVE for tag in directory.lost):
+        raise PictureError("is cut short")
 
     def decode() -> Samples:
-        icc = directory.entries[_ICC].data if directory and _ICC in directory.entries else None
+        icc = directory.entries[_ICC].data if _ICC in directory.entries else None
         if page.photometric in _COLOURS and page.compression in COMPRESSIONS:
+            colours = _COLOURS[page.photometric]
+            if not colours <= page.samplesperpixel <= colours + 1:
+                raise PictureError(
+                    f"has {page.samplesperpixel} channels where {colours} or {colours + 1} are expected",
+                    "Save it without the extra channels.",
+                )
             return _samples(page, assembled(page, data), icc)
         return _decoded_by_libtiff(page, stream, icc)
 
     return Opened(page.imagelength, page.imagewidth, decode, _metadata(directory))
 
 
-def _metadata(directory: tiff_fields.Directory | None) -> Metadata:
-    if directory is None:
-        return Metadata()
+def _metadata(directory: tiff_fields.Directory) -> Metadata:
     entries = directory.entries
     described = tiff_fields.Directory(
         directory.order,
@@ -107,9 +119,7 @@ def _samples(page: TiffPage, stored: NDArray[Any], icc: bytes | None) -> Samples
     """Stored samples as grey or RGB with straight alpha."""
     photometric, bits = int(page.photometric), int(page.bitspersample)
     colours = _COLOURS[photometric]
-    extra = stored.shape[2] - colours
-    if not 0 <= extra <= 1:
-        raise DecodeError(f"has {stored.shape[2]} channels where {colours} or {colours + 1} are expected")
+    has_alpha = stored.shape[2] > colours
     is_float = stored.dtype.kind == "f"
     peak = 1.0 if is_float else float(2**bits - 1)
     values, alpha = stored[..., :colours], stored[..., colours:]
@@ -119,31 +129,24 @@ def _samples(page: TiffPage, stored: NDArray[Any], icc: bytes | None) -> Samples
         values = (1 if is_float else int(peak)) - values
     elif photometric == _PALETTE:
         if is_float:
-            raise DecodeError("has a palette of floats")
-        values, alpha, peak, depth = (
-            _through_palette(page, values),
-            alpha // 257 if bits > 8 else alpha,
-            255.0,
-            8,
-        )
-    if extra and page.extrasamples and int(page.extrasamples[0]) == 1:
+            raise PictureError("has a palette of floats")
+        values = _through_palette(page, values)
+        alpha = (alpha * (255 / peak) + 0.5).astype(np.uint8)
+        peak, depth = 255.0, 8
+    if has_alpha and page.extrasamples and int(page.extrasamples[0]) == 1:
         values = _straight(values, alpha, peak)
     if photometric == _CMYK:
         if is_float:
-            raise DecodeError("holds CMYK floats", "Convert it to RGB first.")
+            raise PictureError("holds CMYK floats", "Convert it to RGB first.")
         ink = values if depth == 8 else (values // 257).astype(np.uint8)
         values = colour.cmyk_to_srgb(np.ascontiguousarray(ink), icc)
         alpha = alpha if depth == 8 else (alpha // 257).astype(np.uint8)
         peak, depth, keeps_profile = 255.0, 8, False
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[colours] if photometric != _PALETTE else "P"
-    mode = (
-        ("1" if bits == 1 else mode)
-        + ("A" if extra else "")
-        + ("" if bits <= 8 else f";{bits}{'f' * is_float}")
-    )
+    mode = ("1" if bits == 1 else mode) + ("A" if has_alpha else "") + ("" if bits <= 8 else f";{bits}{'f' * is_float}")
     return Samples(
-        np.concatenate([values, alpha], axis=2) if extra else values,
-        bool(extra),
+        np.concatenate([values, alpha], axis=2) if has_alpha else values,
+        has_alpha,
         peak,
         depth,
         {"L;16": "I;16", "L;32f": "F", "L;32": "I"}.get(mode, mode),
@@ -154,11 +157,9 @@ def _samples(page: TiffPage, stored: NDArray[Any], icc: bytes | None) -> Samples
 def _through_palette(page: TiffPage, index: NDArray[Any]) -> NDArray[np.uint8]:
     palette = np.asarray(page.colormap)
     if palette.ndim != 2 or palette.shape[0] != 3 or index.max() >= palette.shape[1]:
-        raise DecodeError("is damaged: its palette does not fit its pixels")
+        raise PictureError("is damaged: its palette does not fit its pixels")
     # 16 bits by the book, but some programs write 8.
-    colours = (
-        palette if palette.max() < 256 else palette // 257 if not (palette % 257).any() else palette >> 8
-    ).T
+    colours = (palette if palette.max() < 256 else palette // 257 if not (palette % 257).any() else palette >> 8).T
     looked_up: NDArray[np.uint8] = colours.astype(np.uint8)[index[..., 0]]
     return looked_up
 
@@ -174,6 +175,9 @@ def _straight(values: NDArray[Any], alpha: NDArray[Any], peak: float) -> NDArray
 
 def _decoded_by_libtiff(page: TiffPage, stream: BinaryIO, icc: bytes | None) -> Samples:
     """Pictures of 8 bits or fewer in compressions that cannot be undone apart from their colours (JPEG)."""
+    bits = page.bitspersample
+    if not isinstance(bits, int) or bits > 8:  # Pillow would reduce deep colour to 8 bits without a word
+        raise PictureError("uses a compression not read here for deep colour", "Save it as LZW or uncompressed.")
     stream.seek(0)
     try:
         with warnings.catch_warnings(), quiet_stderr():
@@ -182,7 +186,7 @@ def _decoded_by_libtiff(page: TiffPage, stream: BinaryIO, icc: bytes | None) -> 
             picture.seek(page.index)
             picture.load()
     except (OSError, SyntaxError, ValueError) as error:
-        raise DecodeError(
+        raise PictureError(
             f"uses a compression or colour model not read here ({page.compression!s}, {page.photometric!s})",
             "Save it as LZW or uncompressed RGB.",
         ) from error
@@ -200,15 +204,13 @@ def encode_tiff(values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> by
     import tifffile
 
     directory = tiff_fields.parse(metadata.exif) if metadata.exif else None
-    order: Literal["<", ">"] = directory.order if directory else "<"
+    order: tiff_fields.Order = directory.order if directory else "<"
     fields: list[tuple[int, int, int, Any, bool]] = []
     if metadata.xmp:
         fields.append((_XMP, 1, len(metadata.xmp), metadata.xmp, True))
     for tag, entry in (directory.entries if directory else {}).items():
         if tag in _DESCRIPTIVE:
             fields.append((tag, entry.kind, entry.count, entry.data, True))
-    children = {tag: child for tag, child in (directory.children if directory else {}).items()}
-    fields += [(tag, 4, 1, 0, True) for tag in children]
     buffer = io.BytesIO()
     tifffile.imwrite(
         buffer,
@@ -226,22 +228,24 @@ def encode_tiff(values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> by
         metadata=None,
         extratags=fields,
     )
-    return _with_children(buffer, children, order)
+    return _with_children(buffer.getvalue(), directory.children if directory else {}, order)
 
 
-def _with_children(buffer: io.BytesIO, children: dict[int, tiff_fields.Directory], order: str) -> bytes:
-    """The file with its EXIF and GPS directories put at its end and linked, which tifffile cannot do.
+def _with_children(file: bytes, children: dict[int, tiff_fields.Directory], order: tiff_fields.Order) -> bytes:
+    """The file with EXIF and GPS directories, which tifffile does not write.
 
-    Not in BigTIFF (results beyond four gigabytes): there they are left out.
+    They go to its end, and after them a new first directory: the old one with links to them. Not in BigTIFF
+    (results beyond four gigabytes): there they are left out.
     """
-    written = tiff_fields.parse(buffer.getbuffer())
+    classic, start = struct.unpack_from(order + "HI", file, 2)
+    if classic != 42 or not children:
+        return file
+    (count,) = struct.unpack_from(order + "H", file, start)
+    entries = [file[start + 2 + 12 * index : start + 14 + 12 * index] for index in range(count)]
+    tail = b"\0" * (len(file) % 2)  # directories start at even places
     for tag, child in children.items():
-        entry = written.entries.get(tag) if written else None
-        end = buffer.seek(0, io.SEEK_END)
-        base = end + end % 2
-        if entry is None or base >= 2**32:
-            continue
-        buffer.write(b"\0" * (base - end) + tiff_fields.serialise(child, base))
-        buffer.seek(entry.at + 8)
-        buffer.write(struct.pack(order + "I", base))
-    return buffer.getvalue()
+        entries.append(struct.pack(order + "HHII", tag, 4, 1, len(file) + len(tail)))
+        tail += tiff_fields.serialise(child, len(file) + len(tail))
+    entries.sort(key=lambda entry: struct.unpack_from(order + "H", entry))
+    head = file[:4] + struct.pack(order + "I", len(file) + len(tail))
+    return head + file[8:] + tail + struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)

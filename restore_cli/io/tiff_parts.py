@@ -16,15 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
-from restore_cli.io.opened import MAX_PIXELS, DecodeError
+from restore_cli.io.opened import MAX_PIXELS, PictureError
 
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
 __all__ = ["COMPRESSIONS", "assembled", "quiet_stderr"]
 
-_NONE, _LZW, _PACKBITS, _DEFLATES = 1, 5, 32773, (8, 32946)
-COMPRESSIONS = frozenset({_NONE, _LZW, _PACKBITS, *_DEFLATES})
+_NONE, _LZW, _PACKBITS, _LZMA, _ZSTD, _DEFLATES = 1, 5, 32773, 34925, 50000, (8, 32946)
+COMPRESSIONS = frozenset({_NONE, _LZW, _PACKBITS, _LZMA, _ZSTD, *_DEFLATES})
 """What `assembled` undoes: those that know nothing of colours."""
 
 _MAX_LZW_RATIO = 4096  # the best a code of 12 bits can do is 4096 bytes in 1.5
@@ -35,26 +35,16 @@ def assembled(page: TiffPage, data: mmap.mmap) -> NDArray[Any]:
     """The stored samples, (H, W, samples), in native byte order, of the smallest type that holds them."""
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     bits, kind = page.bitspersample, {1: "u", 3: "f"}.get(int(page.sampleformat))
-    if (
-        kind is None
-        or not isinstance(bits, int)
-        or not (1 <= bits <= 16 or bits in (32, 64))
-        or page.imagedepth > 1
-    ):
-        raise DecodeError(
-            f"holds {bits}-bit samples of a kind this program does not read",
-            "Convert it to 16-bit or 32-bit float.",
-        )
+    if kind is None or not isinstance(bits, int) or not (1 <= bits <= 16 or bits in (32, 64)) or page.imagedepth > 1:
+        raise PictureError("holds samples of a kind this program does not read", "Convert it to 16-bit whole numbers.")
     separate = page.planarconfig == 2 and samples > 1
     per_pixel = 1 if separate else samples
-    tall, wide = (
-        (page.tilelength, page.tilewidth) if page.is_tiled else (min(page.rowsperstrip, height), width)
-    )
-    if not 0 < tall * wide <= MAX_PIXELS:
-        raise DecodeError(f"is damaged: it claims parts of {wide}x{tall} pixels")
+    tall, wide = (page.tilelength, page.tilewidth) if page.is_tiled else (min(page.rowsperstrip, height), width)
+    if not (isinstance(tall, int) and isinstance(wide, int) and 0 < tall * wide <= MAX_PIXELS):
+        raise PictureError("is damaged: its parts have an impossible size")
     across, down = -(-width // wide), -(-height // tall)
     if len(page.dataoffsets) < across * down * (samples if separate else 1):
-        raise DecodeError("is cut short")
+        raise PictureError("is cut short")
     item = bits if bits in (8, 16, 32, 64) else (8 if bits < 8 else 16)
     stored = np.dtype(f"{page.parent.byteorder}{kind}{item // 8}")
     whole = np.empty((height, width, samples), stored.newbyteorder("="))
@@ -67,9 +57,7 @@ def assembled(page: TiffPage, data: mmap.mmap) -> NDArray[Any]:
         plain = _plain(page, raw, rows, (wide * per_pixel * bits + 7) // 8)
         part = _unpredicted(page, _unpacked(plain, bits, wide * per_pixel, stored), per_pixel)
         part = part.reshape(rows, wide, per_pixel)[: height - top, : width - left]
-        whole[top : top + tall, left : left + wide, slice(plane, plane + 1) if separate else slice(None)] = (
-            part
-        )
+        whole[top : top + tall, left : left + wide, slice(plane, plane + 1) if separate else slice(None)] = part
     return whole
 
 
@@ -82,13 +70,13 @@ def _plain(page: TiffPage, raw: bytes, rows: int, row_bytes: int) -> NDArray[np.
         try:
             raw = zlib.decompressobj().decompress(raw, size)
         except zlib.error:
-            raise DecodeError("is damaged: its pixels do not decompress") from None
+            raise PictureError("is damaged: its pixels do not decompress") from None
     elif page.compression != _NONE:
-        if size > _MAX_LZW_RATIO * len(raw):
-            raise DecodeError("is cut short")
+        if page.compression in (_LZW, _PACKBITS) and size > _MAX_LZW_RATIO * len(raw):
+            raise PictureError("is cut short")
         return _by_libtiff(raw, page.compression, rows, row_bytes)
     if len(raw) < size:
-        raise DecodeError("is cut short")
+        raise PictureError("is cut short")
     return np.frombuffer(raw, np.uint8, size).reshape(rows, row_bytes)
 
 
@@ -139,12 +127,15 @@ def _unpredicted(page: TiffPage, part: NDArray[Any], per_pixel: int) -> NDArray[
         summed = np.cumsum(raw.reshape(rows, -1, per_pixel), axis=1, dtype=np.uint8).reshape(rows, size, -1)
         floats = np.ascontiguousarray(summed.transpose(0, 2, 1)).view(f">f{size}")
         return floats.reshape(rows, -1).astype(part.dtype)
-    raise DecodeError(f"uses a predictor ({page.predictor}) this program does not know")
+    raise PictureError(f"uses a predictor ({page.predictor}) this program does not know")
 
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Throw away what libtiff writes straight to file descriptor 2; the exception says enough."""
+    """Throw away what libtiff writes straight to file descriptor 2; the exception says enough.
+
+    For these milliseconds the whole process is without standard error; there is no narrower way.
+    """
     with _stderr_lock:
         try:
             saved = os.dup(2)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
-import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from restore_cli.io import metadata as meta
 from restore_cli.io.atomic import replacing
 from restore_cli.io.formats import WRITABLE_FORMATS, OutputFormat, check_output_limits, format_for
 from restore_cli.io.image import Image
-from restore_cli.io.opened import DecodeError, Metadata
+from restore_cli.io.opened import Metadata, PictureError
 
 __all__ = ["WRITABLE_FORMATS", "OutputFormat", "check_output_limits", "format_for", "write_image"]
 
@@ -46,8 +47,9 @@ def write_image(
     holds; floats (TIFF) are neither clamped nor rounded. WebP is lossless when the source was. JPEG has full
     chroma.
 
-    What a format cannot hold: WebP turns grey to RGB (through its profile) and has no resolution; BMP keeps
-    the resolution alone, PPM nothing. A grey profile is left out where the pixels have become RGB.
+    What a format cannot hold: WebP turns grey to RGB (through its profile), has no resolution and drops an alpha
+    that is opaque throughout; BMP keeps the resolution alone, PPM nothing. A grey profile is left out where the
+    pixels have become RGB.
 
     Args:
         image: what to write.
@@ -66,33 +68,36 @@ def write_image(
     check_output_limits(spec, image.height, image.width, image.has_transparency)
     if quality is not None and not 1 <= quality <= 100:
         raise OutputError(f"A quality of {quality} is out of range: 1 to 100.")
-    _check_target(path, shown, overwrite)
-    try:
+    with _explained(path, shown):
+        if path.is_dir():
+            raise OutputError(f"Cannot write {shown}: it is a folder.", "Add a file name.")
+        if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
+            raise OutputError(f"Cannot write {shown}: it is not an ordinary file.")
+        if not overwrite and path.exists():
+            raise FileExistsError(path)
         encoded = _encode(image, spec, strip, quality)
-    except DecodeError as error:
-        raise OutputError(
-            f"Cannot write {shown}: it {error.found}.", "Use --format png, or --strip."
-        ) from error
-    try:
         with replacing(path, overwrite=overwrite) as stream:
             stream.write(encoded)
-    except FileExistsError:
-        _check_target(path, shown, overwrite=False)
-        raise OutputError(f"Cannot write {shown}: a part of its path is a file, not a folder.") from None
-    except (OSError, ValueError) as error:
-        number = error.errno if isinstance(error, OSError) else None
-        reason = _REASONS.get(number or 0) or getattr(error, "strerror", None) or str(error)
-        raise OutputError(f"Cannot write {shown}: {reason}.") from error
 
 
-def _check_target(path: Path, shown: str, overwrite: bool) -> None:
+@contextlib.contextmanager
+def _explained(path: Path, shown: str) -> Iterator[None]:
+    """Whatever the system or an encoder says, as one `OutputError` with the file's name."""
     try:
-        if os.path.isdir(path):
-            raise OutputError(f"Cannot write {shown}: it is a folder.", "Add a file name.")
-        if not overwrite and os.path.exists(path):
-            raise OutputError(f"{shown} exists already.", "Give another name, or --overwrite.")
-    except ValueError as error:  # a null byte in the name
-        raise OutputError(f"Cannot write {shown}: {error}.") from error
+        yield
+    except PictureError as error:
+        raise OutputError(f"Cannot write {shown}: it {error.found}.", "Use --format png, or --strip.") from error
+    except FileExistsError as error:
+        if path.exists():
+            raise OutputError(f"{shown} exists already.", "Give another name, or --overwrite.") from error
+        raise OutputError(f"Cannot write {shown}: {_REASONS[errno.ENOTDIR]}.") from error
+    except OSError as error:
+        reason = _REASONS.get(error.errno or 0) or error.strerror or str(error)
+        raise OutputError(f"Cannot write {shown}: {reason}.") from error
+    except ValueError as error:
+        if "\0" not in str(path):
+            raise
+        raise OutputError(f"Cannot write {shown}: its name has a null character.") from error
 
 
 def _encode(image: Image, spec: OutputFormat, strip: bool, quality: int | None) -> bytes:

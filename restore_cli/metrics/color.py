@@ -18,4 +18,5 @@ def luma_limited(rgb: NDArray) -> NDArray[np.float64]:
     """
     weights = np.array([65.481, 128.553, 24.966])
     picture = np.broadcast_to(np.asarray(rgb, np.float64), (*rgb.shape[:2], 3))
-    return (picture @ weights + 16) / 255
+    luma: NDArray[np.float64] = (picture @ weights + 16) / 255
+    return luma

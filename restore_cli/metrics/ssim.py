@@ -52,4 +52,5 @@ def _ssim_channel(x: NDArray[np.float64], y: NDArray[np.float64], peak: float) -
 def _windowed(picture: NDArray[np.float64]) -> NDArray[np.float64]:
     kernel = cv2.getGaussianKernel(WINDOW_PX, WINDOW_SIGMA_PX, cv2.CV_64F)
     inside = WINDOW_PX // 2
-    return cv2.sepFilter2D(picture, cv2.CV_64F, kernel, kernel)[inside:-inside, inside:-inside]
+    filtered = np.asarray(cv2.sepFilter2D(picture, cv2.CV_64F, kernel, kernel), np.float64)
+    return filtered[inside:-inside, inside:-inside]

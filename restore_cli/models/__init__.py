@@ -1,0 +1,1 @@
+"""From a name, a file or a hub address to a network with its weights."""

@@ -1,8 +1,8 @@
 """A name, a file or a hub address -> a network with its weights.
 
-    resnet-sr-x4                      a card of the catalogue
-    path/to/model.pth                 a file: architecture, scale and channels are read from it
-    hf:owner/repo/file[@revision]     a file on the Hugging Face hub
+resnet-sr-x4                      a card of the catalogue
+path/to/model.pth                 a file: architecture, scale and channels are read from it
+hf:owner/repo/file[@revision]     a file on the Hugging Face hub
 """
 
 from __future__ import annotations
@@ -129,7 +129,9 @@ def _check_sha256(path: Path, card: Card) -> None:
     try:
         found = sha256_of(path)
     except OSError as error:
-        raise CheckpointError(f"{path}: the weights of '{card.id}' are missing.", "Install the package again.") from error
+        raise CheckpointError(
+            f"{path}: the weights of '{card.id}' are missing.", "Install the package again."
+        ) from error
     if found != card.file.sha256:
         raise CheckpointError(f"{path}: not the weights its card describes.", "Install the package again.")
 

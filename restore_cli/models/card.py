@@ -50,7 +50,11 @@ class Licence:
 
 @dataclass(frozen=True)
 class Score:
-    """A figure. `origin` is 'measured' (by `restore eval` here) or 'published' (quoted)."""
+    """A figure.
+
+    `origin` is 'measured' (this model, by `make scores`), 'published' (quoted), or the name of a
+    baseline ('bicubic', 'input') measured in the same run.
+    """
 
     protocol: str
     dataset: str

@@ -10,7 +10,7 @@ from pathlib import Path
 from restore_cli.errors import ModelNotFoundError, RecipeError
 from restore_cli.models.card import Card, read_card
 
-__all__ = ["CARD_FOLDERS_VARIABLE", "find_card", "read_catalog", "weights_path"]
+__all__ = ["CARD_FOLDERS_VARIABLE", "card_path", "find_card", "read_catalog", "weights_path"]
 
 CARD_FOLDERS_VARIABLE = "RESTORE_CARDS"
 
@@ -31,7 +31,12 @@ def find_card(card_id: str) -> Card:
 
 def weights_path(card: Card) -> Path:
     """The file of an embedded model, beside its card. Whether it is there is for the reader to find out."""
-    return _find(card.id)[1].parent / card.file.name
+    return card_path(card.id).parent / card.file.name
+
+
+def card_path(card_id: str) -> Path:
+    """The TOML file of the card called `card_id`; raises ModelNotFoundError as `find_card` does."""
+    return _find(card_id)[1]
 
 
 def _find(card_id: str) -> tuple[Card, Path]:

@@ -63,7 +63,12 @@ class Network:
 
 def own_network(arch_id: str, config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> Network:
     """One of `restore_cli.archs` with `state_dict` loaded strictly; raises CheckpointError if it does not fit."""
-    module = architecture(arch_id)(**config)
+    if arch_id not in ARCHITECTURES:
+        raise CheckpointError(f"unknown architecture '{arch_id}'.", f"Known: {', '.join(ARCHITECTURES)}.")
+    try:
+        module = architecture(arch_id)(**config)
+    except TypeError as error:
+        raise CheckpointError(f"a '{arch_id}' cannot be configured like that ({error}).") from error
     try:
         module.load_state_dict(state_dict)
     except RuntimeError as error:
@@ -182,7 +187,7 @@ def _loader() -> ModelLoader:
 
     class OwnArchitecture(spandrel.Architecture[nn.Module]):
         def __init__(self, arch_id: str) -> None:
-            self._class: Any = architecture(arch_id)
+            self._class = architecture(arch_id)
             super().__init__(id=arch_id, detect=KeyCondition.has_all(*self._class.signature_keys))
 
         def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[nn.Module]:

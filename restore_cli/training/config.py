@@ -116,4 +116,7 @@ def _degradation(table: Mapping[str, Any], where: str) -> Degradation:
     kind = table.get("kind")
     if kind not in DEGRADATIONS:
         raise RecipeError(f"{where}: unknown kind {kind!r}.", f"One of {', '.join(DEGRADATIONS)}.")
-    return from_table(DEGRADATIONS[kind], {key: value for key, value in table.items() if key != "kind"}, where)
+    degradation: Degradation = from_table(
+        DEGRADATIONS[kind], {key: value for key, value in table.items() if key != "kind"}, where
+    )
+    return degradation

@@ -118,7 +118,7 @@ class PatchSampler:
         row = int(np.clip(row + rng.integers(-jitter, jitter + 1), 0, picture.shape[0] - self.clean_px))
         column = int(np.clip(column + rng.integers(-jitter, jitter + 1), 0, picture.shape[1] - self.clean_px))
         patch = picture[row : row + self.clean_px, column : column + self.clean_px]
-        patch = np.rot90(patch, rng.integers(4))
+        patch = np.rot90(patch, int(rng.integers(4)))
         if rng.integers(2):
             patch = patch[:, ::-1]
         clean = patch.astype(np.float32) / np.float32(255)
@@ -132,7 +132,8 @@ def _read_8_bit(path: Path, channels: int) -> NDArray[np.uint8]:
         pixels = (pixels @ LUMA)[:, :, None]
     elif channels == 3 and pixels.shape[2] == 1:
         pixels = np.repeat(pixels, 3, axis=2)
-    return np.floor(np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
+    rounded: NDArray[np.uint8] = np.floor(np.clip(pixels, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return rounded
 
 
 def _reduced(picture: NDArray[np.uint8], factor: int) -> NDArray[np.uint8]:

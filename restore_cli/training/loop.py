@@ -10,6 +10,7 @@ import csv
 import math
 import os
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,7 @@ def train(
     validate_every: int = 500,
     checkpoint_seconds: float = 180,
     show_progress: bool = True,
+    on_step: Callable[[int], None] = lambda step: None,
 ) -> Path:
     """Train until the budget is used up.
 
@@ -77,6 +79,7 @@ def train(
         validate_every: steps between two validations on held-out pictures.
         checkpoint_seconds: time between two checkpoints.
         show_progress: a bar with the time left, on standard error.
+        on_step: told the number of each finished step; may raise to stop the run.
 
     Returns:
         The path of the last checkpoint.
@@ -94,7 +97,7 @@ def train(
     budget = budget or Budget(recipe.optimizer.minutes)
 
     torch.manual_seed(recipe.seed)
-    network = build_network(recipe).to(device, memory_format=torch.channels_last)
+    network = build_network(recipe).to(device).to(memory_format=torch.channels_last)
     averaged = AveragedWeights(network, recipe.optimizer.ema)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.optimizer.rate, betas=(0.9, 0.99))
     loss_function = LOSS_FUNCTIONS[recipe.optimizer.loss]
@@ -143,6 +146,7 @@ def train(
             step += 1
             averaged.update(network, step)
             losses.append(loss.item())
+            on_step(step)
             bar.update(round(100 * share, 1) - bar.n)
             if step % validate_every == 0:
                 psnr = _validation_psnr(averaged.network, validation, device)

@@ -1,0 +1,1 @@
+"""Modules around modules; `inference.restorer` puts them in order."""

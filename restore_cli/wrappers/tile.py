@@ -137,9 +137,7 @@ class Tiled(nn.Module):
             policy = smaller
             self._on_retry(smaller.tile_px)
 
-    def _run(
-        self, picture: torch.Tensor, policy: TilePolicy, conditioning: dict[str, torch.Tensor]
-    ) -> torch.Tensor:
+    def _run(self, picture: torch.Tensor, policy: TilePolicy, conditioning: dict[str, torch.Tensor]) -> torch.Tensor:
         height, width = picture.shape[-2:]
         tile_px = policy.tile_px or max(height, width)
         rows = plan_axis(height, tile_px, policy.overlap_px, policy.multiple)

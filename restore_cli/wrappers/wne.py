@@ -44,8 +44,10 @@ class NormalizationEquivariant(nn.Module):
         """Of each picture of the batch on its own, in float32 or better."""
         exact = picture.to(torch.promote_types(picture.dtype, torch.float32))
         mean = exact.mean(dim=(1, 2, 3), keepdim=True)
-        deviation = (exact - mean).square().mean(dim=(1, 2, 3), keepdim=True).sqrt() + self.eps
-        return Statistics(mean, deviation)
+        variance = (exact - mean).square().mean(dim=(1, 2, 3), keepdim=True)
+        # The root of zero has an infinite gradient, so it is not taken.
+        deviation = torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt() * (variance > 0)
+        return Statistics(mean, deviation + self.eps)
 
     def forward(
         self, picture: torch.Tensor, *, statistics: Statistics | None = None, **conditioning: torch.Tensor
@@ -65,5 +67,5 @@ class NormalizationEquivariant(nn.Module):
         if "sigma" in conditioning:
             conditioning = {**conditioning, "sigma": conditioning["sigma"] * (deviation > 0) / safe}
         normalized = ((picture - mean) / safe).to(picture.dtype)
-        restored = self.backbone(normalized, **conditioning)
+        restored: torch.Tensor = self.backbone(normalized, **conditioning)
         return (restored * deviation + mean).to(picture.dtype)

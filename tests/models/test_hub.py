@@ -167,19 +167,14 @@ def test_an_old_copy_gives_way_to_the_pinned_content(hub: HubServer) -> None:
     new = b"improved"
     hub.files["owner/repo/weights/net.safetensors"] = new
     hub.revisions["main"] = COMMIT[::-1]
-    assert (
-        fetch(HubFile(FILE.repo_id, FILE.filename, sha256=hashlib.sha256(new).hexdigest())).read_bytes()
-        == new
-    )
+    assert fetch(HubFile(FILE.repo_id, FILE.filename, sha256=hashlib.sha256(new).hexdigest())).read_bytes() == new
 
 
 def test_the_pinned_revision_reaches_the_server(hub: HubServer) -> None:
     hub.revisions["refs/pr/1"] = COMMIT[::-1]
     path = fetch(HubFile.parse("hf:owner/repo/weights/net.safetensors@refs/pr/1"))
     assert path.parts[-3] == COMMIT[::-1]
-    assert {request.path for request in hub.requests} == {
-        "/owner/repo/resolve/refs%2Fpr%2F1/weights/net.safetensors"
-    }
+    assert {request.path for request in hub.requests} == {"/owner/repo/resolve/refs%2Fpr%2F1/weights/net.safetensors"}
 
 
 @pytest.mark.parametrize("prefix", ["spaces/", "datasets/"])
@@ -188,9 +183,7 @@ def test_spaces_and_datasets_are_asked_under_their_own_names(hub: HubServer, pre
     assert fetch(HubFile.parse(f"hf:{prefix}owner/repo/net.pth")).read_bytes() == b"elsewhere"
 
 
-def test_the_cache_lies_where_hf_home_says(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_lies_where_hf_home_says(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert fetch(FILE).is_relative_to(tmp_path / "home" / "hub")
     monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "other"))
     assert fetch(FILE).is_relative_to(tmp_path / "other")
@@ -284,9 +277,7 @@ def test_wrong_hash_is_refused_and_removed_from_the_cache(hub: HubServer, tmp_pa
 
 
 @pytest.mark.parametrize("offline", [False, True])
-def test_a_poisoned_cache_entry_is_refused_then_downloaded_again(
-    hub: HubServer, tmp_path: Path, offline: bool
-) -> None:
+def test_a_poisoned_cache_entry_is_refused_then_downloaded_again(hub: HubServer, tmp_path: Path, offline: bool) -> None:
     path = fetch(PINNED)
     path.resolve().write_bytes(WEIGHTS[:-1] + b"!")
     with pytest.raises(DownloadError, match=f"expected {SHA256}"):
@@ -345,9 +336,7 @@ def test_a_server_gone_in_the_middle_is_a_download_error(
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_download_cut_once_goes_on_or_starts_over_and_is_whole(
-    hub: HubServer, ranges: bool, impatient: None
-) -> None:
+def test_a_download_cut_once_goes_on_or_starts_over_and_is_whole(hub: HubServer, ranges: bool, impatient: None) -> None:
     content = WEIGHTS * 54 + b"end"  # a little more than a chunk
     hub.files["owner/repo/large.pth"] = content
     hub.ranges, hub.cuts_left, hub.cut_at = ranges, 1, CHUNK + 1000
@@ -358,9 +347,7 @@ def test_a_download_cut_once_goes_on_or_starts_over_and_is_whole(
     assert bar.done == bar.total == len(content)
 
 
-def test_a_failure_of_xet_is_a_download_error_that_shows_the_way_around(
-    hub: HubServer, tmp_path: Path
-) -> None:
+def test_a_failure_of_xet_is_a_download_error_that_shows_the_way_around(hub: HubServer, tmp_path: Path) -> None:
     pytest.importorskip("hf_xet")
     hub.xet = True
     with pytest.raises(DownloadError, match="xet failed.*HF_HUB_DISABLE_XET=1"):
@@ -455,9 +442,7 @@ def test_an_endpoint_that_is_no_address_is_named(
         fetch(FILE)
 
 
-def test_a_cache_that_is_no_folder_is_named(
-    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_cache_that_is_no_folder_is_named(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     monkeypatch.setenv("HF_HOME", str(tmp_path / "file"))
     with pytest.raises(DownloadError, match="Not a directory.*Set HF_HOME") as error:

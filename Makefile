@@ -1,0 +1,42 @@
+# `make demo` and `make test` do all the set-up there is, on a machine with Python 3.10 or newer.
+PYTHON ?= python3
+VENV ?= .venv
+RESTORE := $(VENV)/bin/restore
+DATA ?= ../shared/data
+
+.PHONY: demo test lint scores scores-check examples clean
+
+demo: $(VENV)/installed
+	$(RESTORE) sr --scale 4 examples/coffee_small.png -o examples/results/coffee_sr4x.png --overwrite
+	$(RESTORE) denoise examples/chelsea_noisy.png -o examples/results/chelsea_denoised.png --overwrite
+	@echo "Look at examples/results/coffee_sr4x.png (from examples/coffee_small.png)"
+	@echo "and     examples/results/chelsea_denoised.png (from examples/chelsea_noisy.png)."
+
+test: $(VENV)/installed-test
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/installed-test
+	$(VENV)/bin/ruff check restore_cli tests examples
+	$(VENV)/bin/ruff format --check restore_cli tests examples
+	$(VENV)/bin/mypy
+
+scores: $(VENV)/installed-test
+	$(VENV)/bin/python -m restore_cli.evaluation.scores --data $(DATA)/test
+
+scores-check: $(VENV)/installed-test
+	$(VENV)/bin/python -m restore_cli.evaluation.scores --data $(DATA)/test --check
+
+examples: $(VENV)/installed-test
+	$(VENV)/bin/python examples/make_pictures.py
+
+$(VENV)/installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --editable .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed pyproject.toml
+	$(VENV)/bin/python -m pip install --quiet --editable '.[test]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist examples/results

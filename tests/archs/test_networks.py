@@ -1,0 +1,93 @@
+"""What must hold of every network of ours."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from restore_cli.archs import ARCHITECTURES, architecture
+from restore_cli.archs.resnet import ResNet
+from restore_cli.archs.unet import UNet
+from tests.networks import SMALL_CONFIGS, small_network
+
+ALL = sorted(ARCHITECTURES)
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_output_has_scale_times_the_size(arch_id):
+    network = small_network(arch_id)
+    side = 3 * network.size_multiple
+    picture = torch.rand(2, 3, side, 2 * side, dtype=torch.float64)
+    assert network(picture).shape == (2, 3, network.scale * side, network.scale * 2 * side)
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_pictures_of_a_batch_do_not_see_each_other(arch_id):
+    network = small_network(arch_id)
+    batch = torch.rand(2, 3, 16, 16, dtype=torch.float64)
+    torch.testing.assert_close(network(batch)[1:], network(batch[1:]))
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_training_mode_computes_the_same(arch_id):
+    network = small_network(arch_id)
+    picture = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    expected = network(picture)
+    assert torch.equal(network.train()(picture), expected)
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_nothing_beyond_the_receptive_radius_matters_and_the_bound_is_tight(arch_id):
+    network = small_network(arch_id)
+    radius, multiple = network.receptive_radius, network.size_multiple
+    side = (2 * radius // multiple + 4) * multiple
+    centre = side // 2
+    reach = 0
+    # Every phase of the size rule, since pixels of a stride-2 cell see differently far.
+    for phase in range(multiple):
+        picture = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+        out = network.scale * (centre + phase)
+        (gradient,) = torch.autograd.grad(network(picture)[0, :, out, out].sum(), picture)
+        rows = gradient.abs().sum(dim=(0, 1, 3)).nonzero().flatten() - (centre + phase)
+        reach = max(reach, int(rows.abs().max()))
+    assert reach <= radius
+    # A bound that is far too large would pass the line above and waste most of every tile.
+    assert reach >= 0.8 * radius
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_configuration_is_recovered_from_the_state_dict(arch_id):
+    config = {**SMALL_CONFIGS[arch_id], "channels": 1}
+    network = small_network(arch_id, channels=1)
+    found = network.config_of(network.state_dict())
+    rebuilt = architecture(arch_id)(**found).double()
+    rebuilt.load_state_dict(network.state_dict())
+    assert {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()} == config
+
+
+def test_resnet_starts_from_nearest_neighbour():
+    network = ResNet(width=4, depth=1, scale=3)
+    torch.nn.init.zeros_(network.to_subpixels.weight)
+    torch.nn.init.zeros_(network.to_subpixels.bias)
+    picture = torch.rand(1, 3, 5, 4)
+    expected = picture.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
+    assert torch.equal(network(picture), expected)
+
+
+def test_unet_with_a_silent_last_layer_is_the_identity():
+    network = UNet(widths=(4, 8), blocks=1, body_blocks=1)
+    torch.nn.init.zeros_(network.to_picture.weight)
+    torch.nn.init.zeros_(network.to_picture.bias)
+    picture = torch.rand(1, 3, 8, 8)
+    assert torch.equal(network(picture), picture)
+
+
+@pytest.mark.parametrize(
+    ("arch_id", "config", "count"),
+    [
+        ("resnet", {"channels": 3, "width": 64, "depth": 16, "scale": 4}, 1_248_112),
+        ("unet", {"channels": 3, "widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_552_003),
+    ],
+)
+def test_parameter_counts_of_the_embedded_networks(arch_id, config, count):
+    assert sum(p.numel() for p in architecture(arch_id)(**config).parameters()) == count
