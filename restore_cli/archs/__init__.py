@@ -1,9 +1,18 @@
 """Networks: torch and `blocks.py` only. No paths, no options, no downloads.
 
 `ARCHITECTURES` maps the id a card uses to the class, imported when it is first asked for. Beside being
-a module, each class has `signature_keys` and `config_of(state_dict)`, by which a bare checkpoint is
-recognised and rebuilt, and its instances know their `channels`, `scale`, `size_multiple`,
-`minimum_size` and `receptive_radius`.
+a module from `(N, channels, H, W)` to `(N, C', scale*H, scale*W)`, each class has
+
+    signature_keys                   state-dict keys that together occur in no other architecture
+    config_of(state_dict, stated)    constructor arguments of the network the weights came from: read
+                                     off keys and shapes, the rest from `stated` (what the file says
+                                     about itself, in the authors' names), else the published default
+    channels, scale                  of its pictures
+    size_multiple, minimum_size      of the heights and widths it takes
+    receptive_radius                 input pixels on each side that an output pixel depends on;
+                                     None if that is the whole picture, or nearly
+    overlap_px                       where the radius is None: an overlap of tiles that serves
+    precisions                       beside fp32, those measured to be safe ('fp16', 'bf16')
 """
 
 from __future__ import annotations

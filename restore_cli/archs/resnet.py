@@ -32,6 +32,8 @@ class ResNet(nn.Module):
     """
 
     signature_keys: ClassVar = ("stem.weight", "blocks.0.conv1.weight", "fuse.weight", "to_subpixels.weight")
+    precisions: ClassVar = ("fp16", "bf16")
+    overlap_px = 0
     size_multiple = 1
     minimum_size = 1
 
@@ -45,8 +47,8 @@ class ResNet(nn.Module):
         self.to_subpixels = nn.Conv2d(width, channels * scale**2, 3, padding=1)
 
     @staticmethod
-    def config_of(state_dict: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """The constructor arguments of the network that `state_dict` came from."""
+    def config_of(state_dict: Mapping[str, torch.Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:
+        """The constructor arguments of the network that `state_dict` came from; shapes tell them all."""
         width, channels = state_dict["stem.weight"].shape[:2]
         subpixels = state_dict["to_subpixels.weight"].shape[0] // channels
         depth = count_items(state_dict, "blocks")

@@ -34,6 +34,9 @@ class UNet(nn.Module):
 
     signature_keys: ClassVar = ("stem.weight", "downs.0.weight", "body.0.conv1.weight", "to_picture.weight")
 
+    precisions: ClassVar = ("fp16", "bf16")
+    overlap_px = 0
+
     def __init__(
         self,
         channels: int = 3,
@@ -56,8 +59,8 @@ class UNet(nn.Module):
         self.to_picture = nn.Conv2d(widths[0], channels, 3, padding=1)
 
     @staticmethod
-    def config_of(state_dict: Mapping[str, torch.Tensor]) -> dict[str, Any]:
-        """The constructor arguments of the network that `state_dict` came from."""
+    def config_of(state_dict: Mapping[str, torch.Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:
+        """The constructor arguments of the network that `state_dict` came from; shapes tell them all."""
         levels = count_items(state_dict, "downs")
         widths = [state_dict["stem.weight"].shape[0]]
         widths += [state_dict[f"downs.{level}.weight"].shape[0] for level in range(levels)]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from restore_cli.errors import UsageError
+from restore_cli.errors import OutputError, UsageError
 from restore_cli.io.formats import WRITABLE_SUFFIXES, format_for
 from restore_cli.io.paths import Source, find_sources, names_file, plan_outputs
 from restore_cli.options import OutputOptions
 from restore_cli.tasks import Task
 
-__all__ = ["Job", "plan_jobs"]
+__all__ = ["Job", "check_output", "plan_jobs"]
 
 FALLBACK_SUFFIX = ".png"  # for inputs whose format we can read but not write
 
@@ -25,6 +25,27 @@ class Job:
     target: Path
 
 
+def check_output(output: OutputOptions, inputs: int) -> None:
+    """Refuse what can be refused knowing only how many inputs there are; `plan_jobs` does the rest.
+
+    Raises:
+        OutputError: no format for results.
+        UsageError: an option that the name of the one result would leave without effect.
+    """
+    path = output.output
+    wanted = None if output.format is None else format_for(output.format)
+    if path is None or not names_file(path, inputs):
+        return
+    try:
+        named = format_for(path)
+    except OutputError as error:
+        raise OutputError(error.message, f"{error.hint} If a folder is meant, make it first.") from error
+    if wanted is not None and wanted is not named:
+        raise UsageError(f"--format {output.format} contradicts --output {path}.", "Leave one of them out.")
+    if output.suffix is not None:
+        raise UsageError(f"--suffix has no meaning with a file as --output ({path}).", "Leave one of them out.")
+
+
 def plan_jobs(inputs: Sequence[str], task: Task, scale: int, output: OutputOptions, *, recursive: bool) -> list[Job]:
     """A job for every picture that `inputs` name.
 
@@ -35,11 +56,10 @@ def plan_jobs(inputs: Sequence[str], task: Task, scale: int, output: OutputOptio
     """
     suffix = task.suffix.format(scale=scale) if output.suffix is None else output.suffix
     sources = find_sources(inputs, recursive=recursive, made_suffix=suffix, output=output.output)
+    check_output(output, len(sources))
     extensions = [_extension(source.path, task, output.format) for source in sources]
     renamed = output.suffix is not None
     targets = plan_outputs(sources, output.output, suffix, extensions, suffix_in_folder=renamed)
-    if output.output is not None and names_file(output.output, len(sources)):
-        _check_file(output.output, output)
     return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
 
 
@@ -49,11 +69,3 @@ def _extension(source: Path, task: Task, wanted_format: str | None) -> str:
     if task.input == "mosaic" and source.suffix.lower() == ".pgm":
         return ".ppm"  # a PGM is grey by name, and the result is not
     return source.suffix if source.suffix.lower() in WRITABLE_SUFFIXES else FALLBACK_SUFFIX
-
-
-def _check_file(path: Path, output: OutputOptions) -> None:
-    """An option that the name of the one result leaves without effect is a mistake, not a detail."""
-    if output.format is not None and format_for(output.format) is not format_for(path):
-        raise UsageError(f"--format {output.format} contradicts --output {path}.", "Leave one of them out.")
-    if output.suffix is not None:
-        raise UsageError(f"--suffix has no meaning with a file as --output ({path}).", "Leave one of them out.")

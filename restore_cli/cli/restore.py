@@ -125,16 +125,17 @@ def _run(
     display = Display(quiet=shared.quiet, as_json=shared.as_json)
 
     # What the files themselves make hopeless is said before torch is imported or a model downloaded.
+    from restore_cli.batch.plan import check_output, plan_jobs
     from restore_cli.evaluation.pairs import References
     from restore_cli.io.paths import find_sources
     from restore_cli.io.read import read_size
 
-    find_sources(shared.inputs, recursive=shared.recursive, output=output.output)
+    sources = find_sources(shared.inputs, recursive=shared.recursive, output=output.output)
+    check_output(output, len(sources))
     references = None if shared.reference is None else References(Path(shared.reference))
     if finish.mask is not None:
         read_size(finish.mask)
 
-    from restore_cli.batch.plan import plan_jobs
     from restore_cli.batch.run import Work, run_jobs
     from restore_cli.inference.device import choose_device
     from restore_cli.inference.restorer import Restorer

@@ -160,7 +160,7 @@ def _run(pixels: FloatArray, restorer: Restorer, hints: Hints) -> FloatArray:
 
 def _sparse_mosaic(image: Image, cfa: str) -> FloatArray:
     if not image.is_grey:
-        raise InputError("The picture is in colour already; a mosaic has one channel.", "Pass the raw mosaic as grey.")
+        raise InputError("the picture is in colour already; a mosaic has one channel.", "Pass the raw mosaic as grey.")
     return mosaic_to_sparse_rgb(image.pixels[:, :, 0], cfa)
 
 

@@ -6,7 +6,7 @@ from the whole picture, before padding and tiling.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import nn
@@ -157,6 +157,7 @@ def load_model(
     tta: bool = False,
     wne: bool | None = None,
     offline: bool = False,
+    **overrides: Any,  # noqa: ANN401 - arguments of whichever network it is
 ) -> Restorer:
     """A `Restorer` to call on tensors.
 
@@ -169,12 +170,14 @@ def load_model(
         tta: average over the eight flips and rotations.
         wne: wrap for normalization equivariance; None does as the model was trained.
         offline: use only what is on this machine.
+        **overrides: constructor arguments of one of our networks, where neither the weights nor what
+            the file says about itself can tell them, or should not be believed.
 
     Raises:
         ModelNotFoundError, CheckpointError, DownloadError, DeviceError, UsageError
     """
     options = RunOptions(device, Precision(precision), tile_px, overlap_px, tta, wne)
-    return Restorer(build_model(str(spec), offline=offline), options)
+    return Restorer(build_model(str(spec), offline=offline, overrides=overrides), options)
 
 
 def _tile_policy(network: Network, options: RunOptions) -> TilePolicy:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from restore_cli.errors import InputError, OutputError, UsageError
-from restore_cli.io.formats import READABLE_SUFFIXES, format_for
+from restore_cli.io.formats import READABLE_SUFFIXES
 
-__all__ = ["Source", "check_target", "find_pictures", "find_sources", "is_same_file", "plan_outputs"]
+__all__ = ["Source", "check_target", "find_pictures", "find_sources", "is_same_file", "names_file", "plan_outputs"]
 
 # What the end of a file's name looks like, known format or not: .jxl, .heic; not .v2 or .2024.
 LIKE_A_FILE = re.compile(r"\.[a-z][a-z0-9]{2,4}")
@@ -88,7 +88,9 @@ def find_sources(
             sources.setdefault(os.path.abspath(source.path), source)
     # Told now rather than after a model has been loaded or even downloaded.
     if sources and not any(os.path.lexists(path) for path in sources):
-        raise InputError(f"There is no file {' or '.join(str(each.path) for each in sources.values())}.")
+        first, *others = sources.values()
+        more = f", nor any of the {len(others)} others" if others else ""
+        raise InputError(f"There is no file {first.path}{more}.", "Check the path.")
     return list(sources.values())
 
 
@@ -113,13 +115,9 @@ def plan_outputs(
 
     Raises:
         UsageError: one file named for several results.
-        OutputError: two results would get one name, or a result an input's; a file of no known format.
+        OutputError: two results would get one name, or a result an input's.
     """
     if output is not None and names_file(output, len(sources)):
-        try:
-            format_for(output)
-        except OutputError as error:
-            raise OutputError(error.message, f"{error.hint} If a folder is meant, make it first.") from error
         if len(sources) != 1:
             raise UsageError(
                 f"--output {output} names one file, but there are {len(sources)} inputs.", "Name a folder instead."

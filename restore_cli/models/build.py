@@ -8,6 +8,7 @@ hf:owner/repo/file[@revision]     a file on the Hugging Face hub
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -82,13 +83,20 @@ def locate(spec: str) -> Location:
     return Location(spec, hub=hub, card=card)
 
 
-def build_model(spec: str, *, offline: bool = False, progress: Progress | None = None) -> Model:
+def build_model(
+    spec: str,
+    *,
+    offline: bool = False,
+    progress: Progress | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Model:
     """The model that `spec` names, its weights read and checked.
 
     Args:
         spec: card id, file path or hub address.
         offline: never ask the network; use what is in the hub's cache.
         progress: makes the bar of a download.
+        overrides: constructor arguments of one of our architectures, over what card and file say.
 
     Raises:
         ModelNotFoundError, CheckpointError, DownloadError, UsageError
@@ -99,19 +107,21 @@ def build_model(spec: str, *, offline: bool = False, progress: Progress | None =
     if card is not None and card.embedded:
         _check_sha256(path, card)
     try:
-        return load_network(read_checkpoint(path), location.name, card)
+        return load_network(read_checkpoint(path), location.name, card, overrides)
     except CheckpointError as error:
         if str(path) in error.message:
             raise
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
 
 
-def load_network(checkpoint: Checkpoint, name: str, card: Card | None = None) -> Model:
+def load_network(
+    checkpoint: Checkpoint, name: str, card: Card | None = None, overrides: Mapping[str, Any] | None = None
+) -> Model:
     """The model in `checkpoint`, built as `card` says, else as the file says, else as its keys tell."""
     if card is not None and card.arch:
-        network = own_network(card.arch, card.config, checkpoint.state_dict)
+        network = own_network(card.arch, {**card.config, **(overrides or {})}, checkpoint.state_dict)
     else:
-        network = detect_network(checkpoint.state_dict)
+        network = detect_network(checkpoint.state_dict, checkpoint.config, overrides)
     if card is None:
         return Model(name, network, wne=checkpoint.config.get("wne") is True)
     changes: dict[str, Any] = {"precisions": tuple(each for each in card.precisions if each != "fp32")}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -76,13 +75,22 @@ def own_network(arch_id: str, config: Mapping[str, Any], state_dict: Mapping[str
     return _from_own(arch_id, module)
 
 
-def detect_network(state_dict: dict[str, Tensor]) -> Network:
+def detect_network(
+    state_dict: dict[str, Tensor],
+    stated: Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> Network:
     """The network `state_dict` belongs to, recognised by its keys and shapes.
+
+    Args:
+        state_dict: weights by the authors' key names.
+        stated: what the file says about itself (metadata entry 'config').
+        overrides: constructor arguments that win over both; for our own architectures only.
 
     Raises:
         CheckpointError: no known architecture has these keys, or the network is no picture-to-picture one.
     """
-    loader = _loader()
+    loader = _loader(stated or {}, overrides or {})
     from spandrel import ImageModelDescriptor, UnsupportedModelError
 
     try:
@@ -99,6 +107,10 @@ def detect_network(state_dict: dict[str, Tensor]) -> Network:
         raise CheckpointError(f"recognised, but the weights do not fit ({reason}).") from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise CheckpointError(f"a {descriptor.architecture.name} network, which does not map a picture to a picture.")
+    if overrides and descriptor.architecture.id not in ARCHITECTURES:
+        raise CheckpointError(
+            f"a {descriptor.architecture.name} network takes no settings; {', '.join(overrides)} cannot be given."
+        )
     return _from_descriptor(descriptor)
 
 
@@ -136,7 +148,8 @@ def _from_own(arch_id: str, module: Any) -> Network:  # noqa: ANN401 - our netwo
         channels=module.channels,
         size_rule=SizeRule(module.size_multiple, module.minimum_size),
         radius_px=module.receptive_radius,
-        precisions=("bf16", "fp16"),
+        overlap_px=module.overlap_px,
+        precisions=module.precisions,
     )
 
 
@@ -177,8 +190,8 @@ def _convolution_reach(module: nn.Module) -> int | None:
     return reach
 
 
-@cache
-def _loader() -> ModelLoader:
+def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoader:
+    """Spandrel's loader over its registry and ours; ours build as the file and the caller say."""
     try:
         import spandrel
         from spandrel.util import KeyCondition
@@ -191,15 +204,19 @@ def _loader() -> ModelLoader:
             super().__init__(id=arch_id, detect=KeyCondition.has_all(*self._class.signature_keys))
 
         def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[nn.Module]:
-            module = self._class(**self._class.config_of(state_dict))
+            config = {**self._class.config_of(state_dict, stated), **overrides}
+            try:
+                module = self._class(**config)
+            except TypeError as error:
+                raise CheckpointError(f"a '{self.id}' cannot be configured like that ({error}).") from error
             return spandrel.ImageModelDescriptor(
                 module,
                 state_dict,
                 architecture=self,
                 purpose="Restoration" if module.scale == 1 else "SR",
                 tags=[],
-                supports_half=True,
-                supports_bfloat16=True,
+                supports_half="fp16" in module.precisions,
+                supports_bfloat16="bf16" in module.precisions,
                 scale=module.scale,
                 input_channels=module.channels,
                 output_channels=module.channels,

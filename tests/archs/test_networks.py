@@ -59,7 +59,7 @@ def test_nothing_beyond_the_receptive_radius_matters_and_the_bound_is_tight(arch
 def test_configuration_is_recovered_from_the_state_dict(arch_id):
     config = {**SMALL_CONFIGS[arch_id], "channels": 1}
     network = small_network(arch_id, channels=1)
-    found = network.config_of(network.state_dict())
+    found = network.config_of(network.state_dict(), {})
     rebuilt = architecture(arch_id)(**found).double()
     rebuilt.load_state_dict(network.state_dict())
     assert {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()} == config
