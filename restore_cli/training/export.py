@@ -28,7 +28,7 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
         CheckpointError: the checkpoint cannot be read.
     """
     import tomli_w
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
@@ -42,7 +42,8 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     weights_path = folder / f"{recipe.name}.safetensors"
     partial = weights_path.with_suffix(".partial")
-    save_file(weights, partial, metadata={"config": json.dumps(config)})
+    # Not save_file, whose files are private to the user.
+    partial.write_bytes(save(weights, metadata={"config": json.dumps(config)}))
     os.replace(partial, weights_path)
 
     card: dict[str, Any] = {
