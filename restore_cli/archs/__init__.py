@@ -23,6 +23,9 @@ from typing import Any
 __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES = {
+    "hinet": "restore_cli.archs.hinet:HINet",
+    "hi-ir": "restore_cli.archs.hi_ir:HiIR",
+    "hi-ir-unet": "restore_cli.archs.hi_ir_unet:HiIRUNet",
     "resnet": "restore_cli.archs.resnet:ResNet",
     "unet": "restore_cli.archs.unet:UNet",
 }

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,6 +23,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+from restore_cli.errors import OutputError
 
 __all__ = ["Display", "json_ready", "one_line"]
 
@@ -60,7 +64,7 @@ class Display:
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet = quiet
         self.as_json = as_json
-        self._console = Console(stderr=True, soft_wrap=True, highlight=False, emoji=False)
+        self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._said: set[str] = set()
         self._progress: Progress | None = None
         self._tile_bar: TaskID | None = None
@@ -69,13 +73,13 @@ class Display:
     def data(self, line: str) -> None:
         """A line for standard output; nothing when JSON is wanted instead."""
         if not self.as_json:
-            sys.stdout.write(one_line(line, sys.stdout.encoding) + "\n")
+            _print(one_line(line, getattr(sys.stdout, "encoding", None)))
 
     def document(self, value: Any) -> None:  # noqa: ANN401 - anything JSON can hold
         """The JSON document, when one is wanted."""
         if self.as_json:
             # Escaped to ASCII: so it survives any terminal, and names that are not valid UTF-8.
-            sys.stdout.write(json.dumps(json_ready(value), indent=2, allow_nan=False, default=str) + "\n")
+            _print(json.dumps(json_ready(value), indent=2, allow_nan=False, default=str))
 
     def note(self, message: str) -> None:
         """Something worth knowing; said once, however many tiles or files it is true of."""
@@ -89,7 +93,7 @@ class Display:
 
     def trace(self, text: str) -> None:
         """The stack trace of a bug."""
-        self._console.print(text, markup=False)
+        self._console.print(Text(text))
 
     @contextmanager
     def batch(self, total: int) -> Iterator[None]:
@@ -136,8 +140,20 @@ class Display:
             return _DownloadLine()
         return _DownloadBar(self._console, description, total_bytes)
 
-    def _say(self, message: str, style: str | None = None) -> None:
-        self._console.print(one_line(message), markup=False, style=style)
+    def _say(self, message: str, style: str = "") -> None:
+        # A Text is shown as it is; of a string Rich would read the markup, and a style colour the bars too.
+        self._console.print(Text(one_line(message), style))
+
+
+def _print(text: str) -> None:
+    """`text` on standard output, now; raises OutputError if that is a file on a full disk."""
+    try:
+        typer.echo(text)
+    except BrokenPipeError:  # `| head`: Typer ends quietly
+        raise
+    except OSError as error:
+        sys.stdout = None  # what is left in its buffer would fail again at exit
+        raise OutputError(f"Cannot write to standard output: {error.strerror or error}.") from error
 
 
 class _DownloadBar:

@@ -49,3 +49,39 @@ def show(model: Annotated[str, typer.Argument(help="Its name.")], as_json: AsJso
         if value not in (None, "", (), {}):
             display.data(f"{name}: {value}")
     display.document(dataclasses.asdict(card))
+
+
+@app.command()
+@guarded
+def arch(
+    names: Annotated[list[str] | None, typer.Argument(help="Published networks; all if left out.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the published networks with what is printed about them: everything computed, nothing typed."""
+    from restore_cli.models.variants import measure_variants
+
+    display = Display(as_json=as_json)
+    facts = list(measure_variants(names))
+    for each in facts:
+        height, width = each.size
+        published = each.published
+        display.data(
+            f"{each.name:<18} {each.parameters:>12,} parameters{_against(published.parameters, each.parameters)}; "
+            f"{each.macs / 1e9:,.3f} G MACs at {width}x{height}{_against(published.macs, each.macs)}; "
+            f"reach {each.reach}; {each.advice}; {published.paper or each.arch}"
+            + (f" ({published.rule})" if published.rule else "")
+        )
+    display.document(
+        [
+            {
+                **dataclasses.asdict(each),
+                "parameters_difference": each.parameters_difference,
+                "macs_difference": each.macs_difference,
+            }
+            for each in facts
+        ]
+    )
+
+
+def _against(published: float | None, ours: float) -> str:
+    return "" if published is None else f" (published {published / 1e6:,.2f} M, {ours / published - 1:+.2%})"

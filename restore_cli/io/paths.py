@@ -88,9 +88,9 @@ def find_sources(
             sources.setdefault(os.path.abspath(source.path), source)
     # Told now rather than after a model has been loaded or even downloaded.
     if sources and not any(os.path.lexists(path) for path in sources):
-        first, *others = sources.values()
-        more = f", nor any of the {len(others)} others" if others else ""
-        raise InputError(f"There is no file {first.path}{more}.", "Check the path.")
+        first = next(iter(sources.values())).path
+        more = f"; none of the {len(sources)} inputs is there" if len(sources) > 1 else ""
+        raise InputError(f"There is no file {first}{more}.", "Check the path.")
     return list(sources.values())
 
 

@@ -11,6 +11,11 @@ from restore_cli.archs.unet import UNet
 from tests.networks import SMALL_CONFIGS, small_network
 
 ALL = sorted(ARCHITECTURES)
+# Those with statistics or attention over the whole picture say so instead of giving a radius.
+UNBOUNDED = [arch_id for arch_id in ALL if small_network(arch_id).receptive_radius is None]
+BOUNDED = [arch_id for arch_id in ALL if arch_id not in UNBOUNDED]
+# Arguments that neither keys nor shapes tell and that the small networks have otherwise than the published.
+NOT_IN_SHAPES = {"hi-ir": ("window", "region"), "hi-ir-unet": ("l1_windows", "l2_windows", "regions")}
 
 
 @pytest.mark.parametrize("arch_id", ALL)
@@ -36,7 +41,7 @@ def test_training_mode_computes_the_same(arch_id):
     assert torch.equal(network.train()(picture), expected)
 
 
-@pytest.mark.parametrize("arch_id", ALL)
+@pytest.mark.parametrize("arch_id", BOUNDED)
 def test_nothing_beyond_the_receptive_radius_matters_and_the_bound_is_tight(arch_id):
     network = small_network(arch_id)
     radius, multiple = network.receptive_radius, network.size_multiple
@@ -55,11 +60,22 @@ def test_nothing_beyond_the_receptive_radius_matters_and_the_bound_is_tight(arch
     assert reach >= 0.8 * radius
 
 
+@pytest.mark.parametrize("arch_id", UNBOUNDED)
+def test_a_network_that_gives_no_receptive_radius_sees_far_and_advises_an_overlap(arch_id):
+    network = small_network(arch_id)
+    side = 2 * network.minimum_size + 4 * network.size_multiple
+    picture = torch.rand(1, 3, side, side, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(network(picture)[0, :, 0, 0].sum(), picture)
+    assert gradient[..., -1].abs().max() > 0
+    assert network.overlap_px > 0
+
+
 @pytest.mark.parametrize("arch_id", ALL)
 def test_configuration_is_recovered_from_the_state_dict(arch_id):
     config = {**SMALL_CONFIGS[arch_id], "channels": 1}
     network = small_network(arch_id, channels=1)
-    found = network.config_of(network.state_dict(), {})
+    stated = {name: config[name] for name in NOT_IN_SHAPES.get(arch_id, ())}
+    found = network.config_of(network.state_dict(), stated)
     rebuilt = architecture(arch_id)(**found).double()
     rebuilt.load_state_dict(network.state_dict())
     assert {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()} == config

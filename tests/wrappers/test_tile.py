@@ -45,6 +45,8 @@ class FailsAt(nn.Module):
 
 
 sides = st.integers(1, 70)
+# Where the radius is None, tiles are an approximation by nature.
+BOUNDED = [arch_id for arch_id in sorted(ARCHITECTURES) if small_network(arch_id).receptive_radius is not None]
 
 
 @given(
@@ -81,7 +83,7 @@ def wrapped(arch_id: str, policy_for) -> tuple[nn.Module, nn.Module]:
     return padded, Tiled(padded, policy_for(network), network.scale)
 
 
-@pytest.mark.parametrize("arch_id", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("arch_id", BOUNDED)
 @given(height=sides, width=sides, stride=st.integers(1, 40), extra=st.integers(0, 9))
 @settings(deadline=None, max_examples=40)
 def test_tiled_equals_whole_for_every_network_of_bounded_reach(arch_id, height, width, stride, extra):
@@ -98,7 +100,7 @@ def test_tiled_equals_whole_for_every_network_of_bounded_reach(arch_id, height, 
     torch.testing.assert_close(tiled(picture), whole(picture), atol=1e-10, rtol=0)
 
 
-@pytest.mark.parametrize("arch_id", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("arch_id", BOUNDED)
 def test_an_overlap_under_twice_the_reach_is_seen(arch_id):
     # Else the test above would prove nothing.
     whole, tiled = wrapped(arch_id, lambda network: TilePolicy(24, 2, network.size_multiple, network.receptive_radius))
@@ -106,7 +108,7 @@ def test_an_overlap_under_twice_the_reach_is_seen(arch_id):
     assert (tiled(picture) - whole(picture)).abs().max() > 1e-6
 
 
-@pytest.mark.parametrize("arch_id", sorted(ARCHITECTURES))
+@pytest.mark.parametrize("arch_id", BOUNDED)
 def test_running_out_of_memory_at_any_call_changes_nothing(arch_id):
     whole, _ = wrapped(arch_id, lambda network: TilePolicy(None))
     network = small_network(arch_id)

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from restore_cli.batch.plan import Job
+from restore_cli.batch.run import Outcome, Work, check_job, run_jobs
+from restore_cli.errors import InputError, OutputError
+from restore_cli.evaluation.pairs import References
+from restore_cli.evaluation.protocol import Scores
+from restore_cli.inference.restorer import Restorer
+from restore_cli.io.paths import Source
+from restore_cli.models.build import build_model
+from restore_cli.options import Existing, FinishOptions, Hints, RunOptions
+from restore_cli.tasks import TASKS
+from tests.pictures import values, write
+
+
+@pytest.fixture
+def work(weights):
+    def make(task="denoise", network="x1", finish=None, **options):
+        restorer = Restorer(build_model(str(weights[network])), RunOptions(device="cpu"))
+        return Work(TASKS[task], restorer, Hints(), finish or FinishOptions(), **options)
+
+    return make
+
+
+def job(source: Path, target: Path) -> Job:
+    return Job(Source(source, Path(source.name)), target)
+
+
+def test_outcomes_come_in_order_and_each_job_is_announced_before_it_is_done(work, tmp_path):
+    jobs = [job(write(tmp_path / f"{name}.png"), tmp_path / f"{name}_x.png") for name in "ba"]
+    events = []
+    for outcome in run_jobs(jobs, work(), on_start=lambda each: events.append(("start", each))):
+        assert outcome.job.target.exists()
+        events.append((outcome.status, outcome.job))
+    assert events == [("start", jobs[0]), ("done", jobs[0]), ("start", jobs[1]), ("done", jobs[1])]
+
+
+def test_nothing_is_done_before_it_is_asked_for(work, tmp_path):
+    jobs = [job(write(tmp_path / f"{name}.png"), tmp_path / f"{name}_x.png") for name in "ab"]
+    next(run_jobs(jobs, work()))
+    assert not (tmp_path / "b_x.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("existing", "status"), [(Existing.FAIL, "failed"), (Existing.SKIP, "skipped"), (Existing.OVERWRITE, "done")]
+)
+def test_an_existing_result_fails_is_skipped_or_is_replaced(work, tmp_path, existing, status):
+    target = tmp_path / "out.png"
+    target.write_bytes(b"old")
+    (outcome,) = run_jobs([job(write(tmp_path / "in.png"), target)], work(existing=existing))
+    assert outcome.status == status
+    assert (target.read_bytes() == b"old") == (status != "done")
+
+
+def test_checking_a_job_reads_headers_only(work, tmp_path):
+    source = write(tmp_path / "in.jpg", values(60, 70))
+    source.write_bytes(source.read_bytes()[:-100])
+    assert check_job(job(source, tmp_path / "out.png"), work()) == (60, 70)
+    (outcome,) = run_jobs([job(source, tmp_path / "out.png")], work())
+    assert outcome.status == "failed" and "cut short" in outcome.message
+
+
+def test_checking_a_job_writes_nothing_and_refuses_a_lost_mask_or_reference(work, tmp_path):
+    one = job(write(tmp_path / "in.png"), tmp_path / "new/out.png")
+    before = sorted(tmp_path.rglob("*"))
+    check_job(one, work())
+    with pytest.raises(InputError, match="mask"):
+        check_job(one, work(finish=FinishOptions(mask=tmp_path / "mask.png")))
+    with pytest.raises(OutputError, match=r"would replace .*in.png"):
+        twin = job(tmp_path / "in.png", tmp_path / "in.png")
+        check_job(twin, work(existing=Existing.OVERWRITE, references=References(tmp_path / "in.png")))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_record_holds_what_applies_and_nothing_else(tmp_path):
+    one = job(Path("in.png"), Path("out.png"))
+    files = {"input": "in.png", "output": "out.png"}
+    assert Outcome(one, "skipped").as_record() == {**files, "status": "skipped"}
+    failed = Outcome(one, "failed", "broken", "mend it", trace="...")
+    assert failed.as_record() == {**files, "status": "failed", "message": "broken", "hint": "mend it"}
+    done = Outcome(one, "done", size=(4, 3), seconds=1.23456, scores=Scores(30.0, None))
+    assert done.as_record() == {
+        **files, "status": "done", "width": 4, "height": 3, "seconds": 1.235, "psnr": 30.0, "ssim": None,
+    }  # fmt: skip
