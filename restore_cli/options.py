@@ -80,11 +80,13 @@ class Hints:
         sigma_255: standard deviation of the noise in 8-bit units.
         quality_factor: the JPEG quality the picture was saved with, 1 to 100.
         cfa: pattern of a mosaic.
+        second_view: the other picture of a dual-pixel sensor, for a network that takes both.
     """
 
     sigma_255: float | None = None
     quality_factor: float | None = None
     cfa: Cfa = Cfa.RGGB
+    second_view: Path | None = None
 
     def __post_init__(self) -> None:
         for conditioning in (SIGMA, QUALITY_FACTOR):

@@ -7,7 +7,33 @@ from torch import nn
 
 from restore_cli.archs import ARCHITECTURES, architecture
 
+# What the three networks of Swin layers have in common.
+SMALL_SWIN = {
+    "img_size": 16,
+    "in_chans": 3,
+    "embed_dim": 12,
+    "depths": (2, 2),
+    "num_heads": (2, 3),
+    "window_size": 4,
+    "mlp_ratio": 2.0,
+    "upscale": 2,
+    "img_range": 1.0,
+    "upsampler": "pixelshuffle",
+    "resi_connection": "1conv",
+    "num_feat": 8,
+    "norm": "iln",
+    "stdnorm": True,
+}
 SMALL_CONFIGS = {
+    "drct": {**SMALL_SWIN, "depths": (6, 6), "gc": 4},
+    "hat": {
+        **SMALL_SWIN,
+        "compress_ratio": 3,
+        "squeeze_factor": 4,
+        "conv_scale": 0.01,
+        "overlap_ratio": 0.5,
+    },
+    "swinir": SMALL_SWIN,
     "hinet": {
         "channels": 3,
         "width": 4,

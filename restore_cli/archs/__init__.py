@@ -23,10 +23,13 @@ from typing import Any
 __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES = {
+    "drct": "restore_cli.archs.drct:DRCT",
+    "hat": "restore_cli.archs.hat:HAT",
     "hinet": "restore_cli.archs.hinet:HINet",
     "hi-ir": "restore_cli.archs.hi_ir:HiIR",
     "hi-ir-unet": "restore_cli.archs.hi_ir_unet:HiIRUNet",
     "resnet": "restore_cli.archs.resnet:ResNet",
+    "swinir": "restore_cli.archs.swinir:SwinIR",
     "unet": "restore_cli.archs.unet:UNet",
 }
 

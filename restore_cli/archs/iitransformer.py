@@ -34,17 +34,14 @@ and C channels: two maps of features, 2 * 4 * T * C bytes whatever the autocast 
 pixels, 43 * 8 * width * 2 * C numbers (1.0 GB at that size, half in bfloat16); and pieces of bounded size, some 0.3 GB.
 The first convolution is computed twice rather than kept. Where gradients are wanted, or a norm has statistics
 of the whole picture, everything is kept, as usual.
-
-Chosen by us: attention is plain matrix products. torch's fused kernels have no fast path for tokens
-this long, and `flex_attention` would have to be compiled for every size of picture; blocks of
-patches are large enough to keep any device busy.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from math import isqrt, sqrt
-from typing import Any, ClassVar, NamedTuple
+from itertools import chain, repeat
+from math import isqrt, prod
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -59,9 +56,10 @@ from restore_cli.archs.attention import (
     skeleton_config,
 )
 from restore_cli.archs.blocks import count_items
+from restore_cli.archs.patch_attention import PatchAttention, Rectangle, is_last
 from restore_cli.archs.windows import MASKED, shifted_window_mask
 
-__all__ = ["VARIANTS", "IITransformer", "PatchAttention", "Rectangle", "plan_key_blocks"]
+__all__ = ["VARIANTS", "IITransformer", "InterLayer", "IntraLayer"]
 
 BIAS_MODES = ("paper", "official")
 ATTENTION_TYPES = ("intra", "inter")
@@ -69,255 +67,8 @@ ATTENTION_TYPES = ("intra", "inter")
 TOKENWISE_NORMS = ("layernorm", "rmsnorm", "layerscale", "rezero", "none")
 # Pixels of a strip, all pictures of the batch together: some 250 MB inside a window layer of 180 channels.
 STRIP_TOKENS = 2**15
-LOGIT_BYTES = 2**26
-# A rectangle of keys is larger than the box of any one of its queries. Per axis, so twice over both.
-WASTE = sqrt(2)
-# Input pixels that the first convolution, or those behind the last block, together reach.
-FIRST_MARGIN, LAST_MARGIN = 1, 6
-
-
-class Rectangle(NamedTuple):
-    """Patches: rows `top` to `bottom` and columns `left` to `right`, ends excluded."""
-
-    top: int
-    bottom: int
-    left: int
-    right: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.bottom - self.top, self.right - self.left
-
-    @property
-    def count(self) -> int:
-        """Number of patches."""
-        rows, columns = self.shape
-        return rows * columns
-
-
-def plan_key_blocks(
-    grid_h: int, grid_w: int, reach_h: int, reach_w: int, budget: int
-) -> list[tuple[Rectangle, Rectangle]]:
-    """Rectangles of queries, each with the smallest rectangle of keys that holds all they may see.
-
-    Query rectangles cover the grid once, in reading order, as the squares of a chessboard do. The
-    products of queries and keys are at most twice those of the pairs in reach, and so grow with the
-    grid, not with its square.
-
-    Args:
-        grid_h, grid_w: patches of the picture.
-        reach_h, reach_w: rows and columns up to which two patches see each other.
-        budget: products of a single pair of rectangles, at most; a single query may need more.
-    """
-    down, across = _fewest_parts(grid_h, reach_h), _fewest_parts(grid_w, reach_w)
-    while _most_products(grid_h, reach_h, down) * _most_products(grid_w, reach_w, across) > budget:
-        if down == grid_h and across == grid_w:
-            break
-        if across == grid_w or (down < grid_h and grid_h * across >= grid_w * down):
-            down += 1
-        else:
-            across += 1
-    return [
-        (Rectangle(*rows, *columns), Rectangle(*key_rows, *key_columns))
-        for rows, key_rows in _parts(grid_h, reach_h, down)
-        for columns, key_columns in _parts(grid_w, reach_w, across)
-    ]
-
-
-Span = tuple[int, int]
-
-
-def _parts(length: int, reach: int, count: int) -> list[tuple[Span, Span]]:
-    """`count` even parts of an axis, each with the span in reach of any of its patches."""
-    cuts = [length * number // count for number in range(count + 1)]
-    return [
-        ((start, stop), (max(start - reach, 0), min(stop + reach, length)))
-        for start, stop in zip(cuts, cuts[1:], strict=False)
-    ]
-
-
-def _fewest_parts(length: int, reach: int) -> int:
-    """The fewest parts of an axis that waste little."""
-    needed = sum(min(place + reach + 1, length) - max(place - reach, 0) for place in range(length))
-    for count in range(1, length):
-        products = sum((q[1] - q[0]) * (k[1] - k[0]) for q, k in _parts(length, reach, count))
-        if products <= WASTE * needed:
-            return count
-    return length
-
-
-def _most_products(length: int, reach: int, count: int) -> int:
-    part = -(-length // count)
-    return part * min(part + 2 * reach, length)
-
-
-class PatchAttention(nn.Module):
-    """Attention between the patches of a picture, eMSA in the paper.
-
-    Args:
-        channels: C.
-        heads: number of heads, a divisor of C.
-        patch_size: side of the patches in pixels.
-        grid: rows and columns of patches in a training picture.
-        shift: pixels by which the map is rolled up and left before it is cut, and back afterwards.
-        has_bias: learn a bias for each offset between two patches.
-        hides_wrapped: in shifted layers, hide patches that hold wrapped pixels from the others.
-        bias_mode: 'paper' or 'official'; see the module.
-    """
-
-    def __init__(
-        self,
-        channels: int,
-        heads: int,
-        patch_size: int,
-        grid: tuple[int, int],
-        shift: int = 0,
-        *,
-        has_bias: bool = True,
-        hides_wrapped: bool = True,
-        bias_mode: str = "paper",
-    ) -> None:
-        super().__init__()
-        self.heads = heads
-        self.patch_size = patch_size
-        self.grid = grid
-        self.shift = shift
-        self.hides_wrapped = hides_wrapped
-        self.bias_mode = bias_mode
-        self.scale = (channels // heads) ** -0.5
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
-        self.relative_position_bias_table: nn.Parameter | None = None
-        if has_bias:
-            offsets = (2 * grid[0] - 1) * (2 * grid[1] - 1)
-            self.relative_position_bias_table = nn.Parameter(torch.empty(offsets, heads))
-            nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-
-    def forward(self, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
-        """`(B, H, W, C)` -> the same; `mask`, which is for windows, is not looked at."""
-        if self.shift:
-            tokens = tokens.roll((-self.shift, -self.shift), (1, 2))
-        keys, values = self.keys_and_values(tokens)
-        grid = (keys.shape[2], keys.shape[3])
-        plan = self.plan(len(tokens), grid)
-        answers = []
-        for asking, asked in plan:
-            rows, columns = self.pixels(asking)
-            seen = (..., slice(asked.top, asked.bottom), slice(asked.left, asked.right), slice(None))
-            bias = self.bias(asking, asked, grid)
-            answers.append(self.answer(tokens[:, rows, columns], keys[seen], values[seen], bias))
-        across = sum(asking.top == 0 for asking, _ in plan)
-        strips = [torch.cat(answers[first : first + across], dim=2) for first in range(0, len(answers), across)]
-        attended = torch.cat(strips, dim=1)
-        return attended.roll((self.shift, self.shift), (1, 2)) if self.shift else attended
-
-    def plan(self, batch: int, grid: tuple[int, int]) -> list[tuple[Rectangle, Rectangle]]:
-        """Which queries to compute against which keys, for a picture of so many rows and columns of patches."""
-        # What "official" masks is still to be computed.
-        reach = grid if self._strays(grid) else (self.grid[0] - 1, self.grid[1] - 1)
-        return plan_key_blocks(*grid, *reach, LOGIT_BYTES // (4 * self.heads * batch))
-
-    def keys_and_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Of rolled tokens (B, H, W, C), both (B, heads, rows, columns, numbers of a patch and head)."""
-        keys, values = self._projected(tokens, 1, 3).unbind(0)
-        return keys, values
-
-    def answer(self, tokens: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
-        """What a rectangle of patches gets from what it sees.
-
-        Args:
-            tokens: of the asking patches, rolled, (B, h, w, C).
-            keys, values: of the asked ones, (B, heads, rows, columns, numbers).
-            bias: for each pair, (heads, asking, asked).
-
-        Returns:
-            (B, h, w, C).
-        """
-        batch, height, width, channels = tokens.shape
-        size = self.patch_size
-        queries = self._projected(tokens, 0, 1)[0].flatten(2, 3) * self.scale
-        logits = queries @ keys.flatten(2, 3).transpose(-2, -1) + bias
-        attended = logits.softmax(dim=-1).to(values.dtype) @ values.flatten(2, 3)
-        patches = attended.view(batch, self.heads, height // size, width // size, size, size, -1)
-        merged = patches.permute(0, 2, 4, 3, 5, 1, 6).reshape(batch, height, width, channels)
-        answered: Tensor = self.proj(merged)
-        return answered
-
-    def bias(self, asking: Rectangle, asked: Rectangle, grid: tuple[int, int]) -> Tensor:
-        """What to add to the logits of each pair, (heads, asking, asked), in reading order.
-
-        Args:
-            asking, asked: patches after rolling.
-            grid: rows and columns of patches in the picture.
-        """
-        device = self.proj.weight.device
-        rows, columns = (
-            torch.arange(*span, device=device)[:, None] - torch.arange(*key_span, device=device)
-            for span, key_span in ((asking[:2], asked[:2]), (asking[2:], asked[2:]))
-        )
-        rows, columns = rows[:, None, :, None], columns[None, :, None, :]
-        table = self._table()
-        if self._strays(grid):
-            index = rows * (2 * grid[0] - 1) + columns + len(table) // 2
-            kept = (index >= 0) & (index < len(table))
-            index = index.clamp(0, len(table) - 1)
-            excluded = MASKED
-        else:
-            reach_h, reach_w = self.grid[0] - 1, self.grid[1] - 1
-            kept = (rows.abs() <= reach_h) & (columns.abs() <= reach_w)
-            index = (rows.clamp(-reach_h, reach_h) + reach_h) * (2 * reach_w + 1)
-            index = index + columns.clamp(-reach_w, reach_w) + reach_w
-            excluded = -torch.inf
-        pairs = (asking.count, asked.count)
-        bias = table.t()[:, index.reshape(pairs)].masked_fill(~kept.reshape(pairs), excluded)
-        if self.hides_wrapped and (self.shift or self._strays(grid)):
-            hidden = ~_is_last(asking, grid, device)[:, None] & _is_last(asked, grid, device)
-            bias = bias + torch.zeros_like(bias[0]).masked_fill(hidden, MASKED)
-        return bias
-
-    def pixels(self, patches: Rectangle) -> tuple[slice, slice]:
-        """Rows and columns of pixels of a rectangle of patches."""
-        top, bottom, left, right = (self.patch_size * edge for edge in patches)
-        return slice(top, bottom), slice(left, right)
-
-    def _projected(self, tokens: Tensor, first: int, last: int) -> Tensor:
-        """Of queries, keys and values those from `first` to before `last`, stacked, per head and patch."""
-        batch, height, width, channels = tokens.shape
-        size, wanted = self.patch_size, slice(first * channels, last * channels)
-        projected = functional.linear(tokens, self.qkv.weight[wanted], self.qkv.bias[wanted])
-        shape = (batch, height // size, size, width // size, size, last - first, self.heads, channels // self.heads)
-        return projected.view(shape).permute(5, 0, 6, 1, 3, 2, 4, 7).flatten(5)
-
-    def _table(self) -> Tensor:
-        if self.relative_position_bias_table is None:
-            return self.proj.weight.new_zeros((2 * self.grid[0] - 1) * (2 * self.grid[1] - 1), 1)
-        return self.relative_position_bias_table
-
-    def _strays(self, grid: tuple[int, int]) -> bool:
-        """Whether the authors' code leaves the paper for a picture of so many patches, and is followed."""
-        return self.bias_mode == "official" and grid != self.grid
-
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        if self.relative_position_bias_table is not None:
-            rows, columns = (
-                torch.arange(side)[:, None] - torch.arange(side)[None, :] + side - 1 for side in self.grid
-            )
-            index = rows[:, None, :, None] * (2 * self.grid[1] - 1) + columns[None, :, None, :]
-            patches = self.grid[0] * self.grid[1]
-            destination[f"{prefix}relative_position_index"] = index.reshape(patches, patches)
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:  # noqa: ANN401
-        state_dict.pop(f"{prefix}relative_position_index", None)  # from the caller's copy
-        super()._load_from_state_dict(state_dict, prefix, *rest)
-
-
-def _is_last(patches: Rectangle, grid: tuple[int, int], device: torch.device) -> Tensor:
-    """Whether each of `patches` lies in the last row or column, where rolling leaves what it wraps round."""
-    row = torch.arange(patches.top, patches.bottom, device=device) == grid[0] - 1
-    column = torch.arange(patches.left, patches.right, device=device) == grid[1] - 1
-    return (row[:, None] | column[None, :]).flatten()
+# Input pixels that the convolutions in front of the blocks, in each, and behind them together reach, at most.
+FIRST_MARGIN, BLOCK_MARGIN, LAST_MARGIN = 1, 2, 6
 
 
 class IntraLayer(SwinLayer):
@@ -326,7 +77,7 @@ class IntraLayer(SwinLayer):
     def forward(self, tokens: Tensor, mask: Tensor | None = None, in_place: bool = False) -> Tensor:
         """`(B, H, W, C)` -> the same; with `in_place` strip by strip into `tokens`, without a mask."""
         if not in_place:
-            return super().forward(tokens, mask)
+            return super().forward(tokens, mask)  # type: ignore[arg-type]
         self._attend_in_place(tokens)
         for rows in _strips(tokens.shape, 1):
             normalized, rescale = self.norm2(tokens[:, rows])
@@ -406,11 +157,11 @@ class InterLayer(IntraLayer):
             _add(tokens, *place(asking), rescale * answer)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
+        super(SwinLayer, self)._save_to_state_dict(destination, prefix, keep_vars)  # not the mask of windows
         attention = self.attn
         if attention.shift and attention.hides_wrapped:
             weight = attention.proj.weight
-            last = _is_last(Rectangle(0, attention.grid[0], 0, attention.grid[1]), attention.grid, weight.device)
+            last = is_last(Rectangle(0, attention.grid[0], 0, attention.grid[1]), attention.grid, weight.device)
             mask = weight.new_zeros(len(last), len(last)).masked_fill_(last[:, None] | last, MASKED)
             destination[f"{prefix}attn_mask"] = mask[None, None]
 
@@ -434,9 +185,9 @@ class Block(ResidualGroup):
     def forward(self, tokens: Tensor, mask: Tensor | None = None, in_place: bool = False) -> Tensor:  # type: ignore[override]
         """`(B, H, W, C)` -> the same; with `in_place` into `tokens`, beside a single copy of them."""
         if not in_place:
-            return super().forward(tokens, mask)
+            return super().forward(tokens, mask)  # type: ignore[arg-type]
         changed = self.residual_group(tokens.clone(), None, True)
-        for rows, seen, own in _strips_with_margin(tokens.shape, 2):  # of '3conv'; the others need less
+        for rows, seen, own in _strips_with_margin(tokens.shape, BLOCK_MARGIN):
             tokens[:, rows] += convolve(self.conv, changed[:, seen])[:, own]
         return tokens
 
@@ -512,15 +263,15 @@ class IITransformer(WindowTransformer):
     ) -> None:
         if bias_mode not in BIAS_MODES:
             raise ValueError(f"bias_mode '{bias_mode}' is unknown; known: {', '.join(BIAS_MODES)}")
-        attn_types = attn_types or _alternating_types(depths)
+        attn_types = attn_types or [
+            ATTENTION_TYPES[block % 2 : block % 2 + 1] * depth for block, depth in enumerate(depths)
+        ]
         shift_sizes = shift_sizes or [[window_size // 2 * (layer % 2) for layer in range(depth)] for depth in depths]
         train_height, train_width = (img_size, img_size) if isinstance(img_size, int) else img_size
 
         def layer(kind: str, heads: int, shift: int, drop_path: float) -> IntraLayer:
             if kind == "intra":
-                return IntraLayer(
-                    embed_dim, heads, window_size, shift, mlp_ratio, train_height, norm, eps, drop_path
-                )
+                return IntraLayer(embed_dim, heads, window_size, shift, mlp_ratio, train_height, norm, eps, drop_path)
             if kind != "inter":
                 raise ValueError(f"attention type '{kind}' is unknown; known: {', '.join(ATTENTION_TYPES)}")
             attention = PatchAttention(
@@ -566,9 +317,9 @@ class IITransformer(WindowTransformer):
 
     def forward(self, picture: Tensor) -> Tensor:
         height, width = picture.shape[-2:]
-        missing = (-width % self.window_size, -height % self.window_size)
-        if any(missing):
-            picture = functional.pad(picture, (0, missing[0], 0, missing[1]), mode="reflect")
+        right, bottom = -width % self.window_size, -height % self.window_size
+        if right or bottom:
+            picture = functional.pad(picture, (0, right, 0, bottom), mode="reflect")
         restored = self._restored_in_place(picture) if self._may_work_in_place() else super().forward(picture)
         return restored[..., : height * self.scale, : width * self.scale]
 
@@ -607,15 +358,151 @@ class IITransformer(WindowTransformer):
         before shapes; the rest (`img_range`, `inter_mask`, `eps`, ...) comes from it, else it is as published.
         """
         names = _layer_names(state_dict)
-        types = _types_of(state_dict, stated)
-        window_size = _side_of_table(state_dict, stated, types, "intra") or stated.get("window_size", 8)
-        grid = _side_of_table(state_dict, stated, types, "inter")
+        types = _types_of(state_dict, names, stated)
+        tables = _tables(state_dict, names)
+        of_type: dict[str, list[Tensor]] = {kind: [] for kind in ATTENTION_TYPES}
+        for name, kind in zip(chain(*names), chain(*types), strict=True):
+            of_type[kind] += [tables[name]] if name in tables else []
+        window_size = _side(of_type["intra"][0]) if of_type["intra"] else stated.get("window_size", 8)
         config: dict[str, Any] = {
             **skeleton_config(state_dict, names[0][0], stated),
             "depths": tuple(len(block) for block in names),
-            "num_heads": _heads_of(state_dict, stated),
+            "num_heads": tuple(
+                next((tables[name].shape[1] for name in block if name in tables), heads)
+                for block, heads in zip(names, stated.get("num_heads") or repeat(6), strict=False)
+            ),
             "window_size": window_size,
             "attn_types": types,
-            "inter_pos": all(_table(state_dict, name) is not None for block in names for name in block),
+            "inter_pos": len(tables) == sum(map(len, names)),
         }
+        if of_type["inter"]:
+            config["img_size"] = _side(of_type["inter"][0]) * window_size
+            if _offsets(stated.get("img_size"), window_size) == len(of_type["inter"][0]):
+                config["img_size"] = stated["img_size"]
+        elif "img_size" in stated:
+            config["img_size"] = stated["img_size"]
+        if "shift_sizes" in stated:
+            config["shift_sizes"] = tuple(map(tuple, stated["shift_sizes"]))
+        elif f"{names[0][0]}.attn.relative_position_index" in state_dict:  # then masks are there, too
+            config["shift_sizes"] = tuple(
+                tuple(window_size // 2 if f"{name}.attn_mask" in state_dict else 0 for name in block) for block in names
+            )
+        return config | {name: stated[name] for name in ("inter_mask", "bias_mode") if name in stated}
 
+    @classmethod
+    def recognises(cls, state_dict: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
+        """Whether these are weights of an iiTransformer, rather than of a SwinIR, whose names are the same."""
+        if "attn_types" in settings:
+            return True
+        names = _layer_names(state_dict)
+        return len({len(table) for table in _tables(state_dict, names).values()}) > 1 or "inter" in (
+            _type_by_mask(state_dict, name) for name in chain(*names)
+        )
+
+
+def _layer_names(state_dict: Mapping[str, Tensor]) -> list[list[str]]:
+    """Prefixes of the layers of each block."""
+    blocks = [f"layers.{block}.residual_group.blocks" for block in range(count_items(state_dict, "layers"))]
+    return [[f"{block}.{layer}" for layer in range(count_items(state_dict, block))] for block in blocks]
+
+
+def _tables(state_dict: Mapping[str, Tensor], names: Iterable[Iterable[str]]) -> dict[str, Tensor]:
+    """The bias tables of the layers that have one, by the layer's prefix."""
+    tables = {name: state_dict.get(f"{name}.attn.relative_position_bias_table") for name in chain(*names)}
+    return {name: table for name, table in tables.items() if table is not None}
+
+
+def _side(table: Tensor) -> int:
+    """Rows of the square, of pixels or of patches, to whose offsets the rows of `table` belong."""
+    return (isqrt(len(table)) + 1) // 2
+
+
+def _offsets(img_size: int | Sequence[int] | None, window_size: int) -> int | None:
+    """Rows of the bias table that belongs to this size of training picture."""
+    if img_size is None:
+        return None
+    sides = (img_size, img_size) if isinstance(img_size, int) else img_size
+    return prod(2 * (side // window_size) - 1 for side in sides)
+
+
+def _type_by_mask(state_dict: Mapping[str, Tensor], name: str) -> str | None:
+    mask = state_dict.get(f"{name}.attn_mask")
+    # (windows, pixels, pixels), or (1, 1, patches, patches).
+    return None if mask is None else ATTENTION_TYPES[mask.ndim == 4]
+
+
+def _types_of(
+    state_dict: Mapping[str, Tensor], names: Sequence[Sequence[str]], stated: Mapping[str, Any]
+) -> tuple[tuple[str, ...], ...]:
+    """What each layer of each block attends to: as shapes say, else `stated`, else as its block, else as published."""
+    tables = _tables(state_dict, names)
+    sizes = [len(table) for table in tables.values()]
+    of_window = (2 * stated.get("window_size", 8) - 1) ** 2
+    if "window_size" not in stated and of_window not in sizes:
+        of_window = sizes[0] if sizes else 0  # published networks begin with windows
+
+    def told(name: str) -> str | None:
+        if name not in tables or len(tables[name]) != of_window:
+            return "inter"
+        return _type_by_mask(state_dict, name) or ("intra" if len(set(sizes)) > 1 else None)
+
+    types = []
+    for number, block in enumerate(names):
+        known = [told(name) for name in block]
+        likely = next(filter(None, known), ATTENTION_TYPES[number % 2])
+        guesses = stated["attn_types"][number] if "attn_types" in stated else [likely] * len(block)
+        types.append(tuple(kind or guess for kind, guess in zip(known, guesses, strict=True)))
+    return tuple(types)
+
+
+def _strips(shape: tuple[int, ...], multiple: int) -> Iterator[slice]:
+    """Rows of a map `(B, H, W, ...)`, so many at a time that a strip is not too large to work on."""
+    batch, height, width = shape[:3]
+    rows = max(STRIP_TOKENS // (batch * width) // multiple, 1) * multiple
+    for top in range(0, height, rows):
+        yield slice(top, min(top + rows, height))
+
+
+def _strips_with_margin(shape: tuple[int, ...], margin: int) -> Iterator[tuple[slice, slice, slice]]:
+    """Strips of a map, each as its rows, those with the margin it needs, and where it lies in the latter."""
+    for rows in _strips(shape, 1):
+        seen = slice(max(rows.start - margin, 0), min(rows.stop + margin, shape[1]))
+        yield rows, seen, slice(rows.start - seen.start, rows.stop - seen.start)
+
+
+def _circular(span: slice, shift: int, length: int) -> list[slice]:
+    """Where `span` of an axis that was rolled back by `shift` lies on the axis itself."""
+    start, stop = span.start + shift, span.stop + shift
+    return [slice(start, stop)] if stop <= length else [slice(start, length), slice(0, stop - length)]
+
+
+def _read(tokens: Tensor, rows: list[slice], columns: list[slice]) -> Tensor:
+    return torch.cat([torch.cat([tokens[:, down, across] for across in columns], dim=2) for down in rows], dim=1)
+
+
+def _add(tokens: Tensor, rows: list[slice], columns: list[slice], change: Tensor) -> None:
+    """Add `change` to the parts of `tokens` that `_read` reads."""
+    top = 0
+    for down in rows:
+        left = 0
+        for across in columns:
+            part = tokens[:, down, across]
+            part += change[:, top : top + part.shape[1], left : left + part.shape[2]]
+            left += part.shape[2]
+        top += part.shape[1]
+
+
+def _enlarged(rows: slice, scale: int) -> slice:
+    return slice(rows.start * scale, rows.stop * scale)
+
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "iitransformer-denoise": {},
+    "iitransformer-denoise-intra": {"attn_types": (("intra",) * 8,) * 4},
+    "iitransformer-denoise-inter": {"attn_types": (("inter",) * 8,) * 4},
+    "iitransformer-jpeg-grey": {"in_chans": 1, "img_size": 64},
+    **{
+        f"iitransformer-x{scale}": {"upscale": scale, "img_size": 64, "upsampler": "pixelshuffle"}
+        for scale in (2, 3, 4)
+    },
+}

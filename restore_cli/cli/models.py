@@ -51,7 +51,7 @@ def show(model: Annotated[str, typer.Argument(help="Its name.")], as_json: AsJso
     display.document(dataclasses.asdict(card))
 
 
-@app.command()
+@app.command(epilog="restore models arch hinet-1x hi-ir-b-x4 --json")
 @guarded
 def arch(
     names: Annotated[list[str] | None, typer.Argument(help="Published networks; all if left out.")] = None,

@@ -11,6 +11,7 @@ from restore_cli.cli._output import Display
 from restore_cli.cli._params import MODEL, Shared, with_shared_options
 from restore_cli.cli._report import print_plan, report, say_outcome
 from restore_cli.cli._shell import INTERRUPTED
+from restore_cli.errors import UsageError
 from restore_cli.options import Cfa, Hints
 from restore_cli.tasks import TASKS, Task
 
@@ -45,9 +46,15 @@ def denoise(
 
 
 @with_shared_options
-def deblur(shared: Shared) -> None:
+def deblur(
+    shared: Shared,
+    second_view: Annotated[
+        Path | None,
+        typer.Option(help="The other view of a dual-pixel picture, for models that take both.", rich_help_panel=MODEL),
+    ] = None,
+) -> None:
     """Remove motion blur."""
-    _run(TASKS["deblur"], shared)
+    _run(TASKS["deblur"], shared, second_view=second_view)
 
 
 @with_shared_options
@@ -116,11 +123,12 @@ def _run(
     sigma_255: float | None = None,
     quality_factor: float | None = None,
     cfa: Cfa = Cfa.RGGB,
+    second_view: Path | None = None,
 ) -> None:
     """Check, plan, load, restore, report: the order in which things can be refused cheaply."""
     run, output, finish = shared.run_options(), shared.output_options(), shared.finish_options()
     finish.check_task(task)
-    hints = Hints(sigma_255, quality_factor, cfa)
+    hints = Hints(sigma_255, quality_factor, cfa, second_view)
     model_name = shared.model or task.default_model(scale)
     display = Display(quiet=shared.quiet, as_json=shared.as_json)
 
@@ -133,17 +141,25 @@ def _run(
     sources = find_sources(shared.inputs, recursive=shared.recursive, output=output.output)
     check_output(output, len(sources))
     references = None if shared.reference is None else References(Path(shared.reference))
-    if finish.mask is not None:
-        read_size(finish.mask)
+    for companion in (finish.mask, second_view):
+        if companion is not None:
+            read_size(companion)
+    if second_view is not None and len(sources) > 1:
+        raise UsageError(f"--second-view names one picture, but there are {len(sources)} inputs.", "Give one input.")
 
     from restore_cli.batch.run import Work, run_jobs
     from restore_cli.inference.device import choose_device
     from restore_cli.inference.restorer import Restorer
     from restore_cli.models.build import build_model, locate
+    from restore_cli.models.hub import is_cached
 
     choose_device(run.device)
     if card := locate(model_name).card:
         task.check_scale(scale, card.scale, card.id)
+    if shared.dry_run and (hub := locate(model_name).hub) is not None and not is_cached(hub):
+        display.data(f"{model_name}: would first be downloaded from {hub.address}; then the plan can be made.")
+        display.document({"model": model_name, "dry_run": True, "download": hub.address})
+        return
     model = build_model(model_name, offline=shared.offline, progress=display.download)
     task.check_scale(scale, model.network.scale, model.name)
     jobs = plan_jobs(shared.inputs, task, model.network.scale, output, recursive=shared.recursive)

@@ -23,6 +23,7 @@ from restore_cli.tasks import TASKS, Task
 
 __all__ = ["check_mask_size", "restore", "restore_image"]
 
+TWO_VIEWS_CHANNELS = 6
 # Below this opacity a pixel's own colour cannot be recovered from the premultiplied one.
 FAINT = 1 / 1024
 
@@ -99,8 +100,11 @@ def restore_image(
     mask = None if finish.mask is None else _read_mask(finish.mask, image, restorer.scale, finish.feather_px)
     size = (image.height * restorer.scale, image.width * restorer.scale)
     pixels = _sparse_mosaic(image, hints.cfa) if task.input == "mosaic" else image.pixels
+    views = _with_second_view(image, hints.second_view, restorer)
     alpha = image.alpha
-    if alpha is None or np.ptp(alpha) == 0:
+    if views is not None:
+        restored = _run(views, restorer, hints)
+    elif alpha is None or np.ptp(alpha) == 0:
         restored = _run(pixels, restorer, hints)
         alpha = None if alpha is None else np.full(size, alpha.flat[0], np.float32)
     else:
@@ -156,6 +160,25 @@ def _run(pixels: FloatArray, restorer: Restorer, hints: Hints) -> FloatArray:
         result = result[0].mean(dim=0, keepdim=True)
     restored: FloatArray = result.permute(1, 2, 0).numpy()
     return restored
+
+
+def _with_second_view(image: Image, path: Path | None, restorer: Restorer) -> FloatArray | None:
+    """Both views stacked along the channels, (H, W, 2C), for a network of two; None for one of one."""
+    takes_two = restorer.channels == TWO_VIEWS_CHANNELS
+    if path is None and takes_two:
+        raise UsageError(f"{restorer.model.name} takes two views of a scene.", "Add --second-view FILE.")
+    if path is None:
+        return None
+    if not takes_two:
+        raise UsageError(f"{restorer.model.name} takes one view.", "Leave out --second-view, or name another --model.")
+    second = read_image(path)
+    if (second.height, second.width) != (image.height, image.width):
+        raise InputError(
+            f"{path}: the second view is {second.width}x{second.height}, the first {image.width}x{image.height}.",
+            "Both views have one size.",
+        )
+    colours = [np.broadcast_to(view.pixels, (view.height, view.width, 3)) for view in (image, second)]
+    return np.concatenate(colours, axis=2)
 
 
 def _sparse_mosaic(image: Image, cfa: str) -> FloatArray:

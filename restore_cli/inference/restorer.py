@@ -16,6 +16,7 @@ from restore_cli.inference.device import OnDevice, choose_device, choose_precisi
 from restore_cli.models.build import Model, build_model
 from restore_cli.models.registry import Network
 from restore_cli.options import Hints, Precision, RunOptions
+from restore_cli.tasks import QUALITY_FACTOR, SIGMA
 from restore_cli.wrappers.ensemble import Ensemble
 from restore_cli.wrappers.pad import Padded
 from restore_cli.wrappers.tile import Tiled, TilePolicy
@@ -119,9 +120,9 @@ class Restorer:
                     f"{self.model.name} must be told the noise level.", "Add --sigma LEVEL (0 to 255, 25 is strong)."
                 )
             return {"sigma": picture.new_full((1, 1, 1, 1), hints.sigma_255 / 255)}
-        unused = [name for name in ("sigma_255", "quality_factor") if getattr(hints, name) is not None]
-        for name in unused:
-            self._observer.note(f"{self.model.name} finds the level by itself: {name} is not used.")
+        for unused in (SIGMA, QUALITY_FACTOR):
+            if getattr(hints, unused.name) is not None:
+                self._observer.note(f"{self.model.name} finds the level by itself: {unused.option} is not used.")
         return {}
 
     def _wrapped(self, network: nn.Module, observer: Observer) -> nn.Module:

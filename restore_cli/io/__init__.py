@@ -1,0 +1,1 @@
+"""The only code that touches picture files, clamps, rounds or rotates."""

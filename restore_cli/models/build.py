@@ -68,7 +68,7 @@ def locate(spec: str) -> Location:
     if Path(spec).is_dir():
         raise ModelNotFoundError(f"{spec}: a folder, not a model file.", "Name the file inside it.")
     if spec.lower().endswith(MODEL_SUFFIXES) or "/" in spec or "\\" in spec:
-        raise ModelNotFoundError(f"{spec}: no such model file.", "Check the path, or see `restore models`.")
+        raise ModelNotFoundError(f"{spec}: no such model file.", "Check the path, or see `restore models list`.")
     card = find_card(spec)
     if card.hub is None:
         return Location(spec, path=weights_path(card), card=card)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ __all__ = ["WRAPPING_KEYS", "Checkpoint", "read_checkpoint"]
 # Where training frameworks keep the weights, averaged ones before plain ones.
 WRAPPING_KEYS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
 PREFIXES = ("module.", "netG.", "net.")
+CALLING_OPCODES = ("GLOBAL", "STACK_GLOBAL", "INST")
 NOT_WEIGHTS = "Download it again; the server may have answered with an error page."
 
 
@@ -85,14 +87,26 @@ def _read_torch(path: Path) -> Any:  # noqa: ANN401 - whatever was saved
             warnings.simplefilter("ignore")  # about odd pickles; whether it can be read is what counts
             return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if "weights_only" in str(error).lower() or "global" in str(error).lower():
+        # torch words every refusal alike, noise too; only this part tells that code was asked for.
+        if "unsupported global" in str(error).lower() or _is_pickle_with_code(path):
             raise CheckpointError(
                 f"{path}: the file holds code or objects beside tensors; refused, nothing of it was run.",
                 "Ask for a .safetensors file, or a state dict saved by torch.save(model.state_dict()).",
             ) from error
-        raise CheckpointError(f"{path}: not a checkpoint ({_first_line(error)}).", NOT_WEIGHTS) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, IndexError, AttributeError, OSError) as error:
+        raise CheckpointError(f"{path}: not a checkpoint.", NOT_WEIGHTS) from error
+    except KeyError as error:  # what torch's unpickler meets in plain text
+        raise CheckpointError(f"{path}: not a checkpoint.", NOT_WEIGHTS) from error
+    except (RuntimeError, EOFError, ValueError, IndexError, AttributeError, OSError) as error:
         raise CheckpointError(f"{path}: damaged or not a checkpoint ({_first_line(error)}).", NOT_WEIGHTS) from error
+
+
+def _is_pickle_with_code(path: Path) -> bool:
+    """Whether a bare pickle (newer ones torch does not look into) names something to call. Nothing is run."""
+    with path.open("rb") as file:
+        try:
+            return any(opcode.name in CALLING_OPCODES for opcode, _, _ in pickletools.genops(file))
+        except (ValueError, UnicodeDecodeError, OverflowError):  # no pickle at all
+            return False
 
 
 def _unwrap(loaded: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401 - whatever was saved

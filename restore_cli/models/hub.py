@@ -23,7 +23,7 @@ from typing import Any, Protocol
 from restore_cli.errors import DownloadError, UsageError
 from restore_cli.models.digest import sha256_of
 
-__all__ = ["HubFile", "Progress", "ProgressBar", "cache_dir", "fetch"]
+__all__ = ["HubFile", "Progress", "ProgressBar", "cache_dir", "fetch", "is_cached"]
 
 _FORM = "hf:owner/repo/path/in/repo.safetensors[@revision]; spaces/ or datasets/ may precede the owner"
 _PREFIX = {"model": "", "space": "spaces/", "dataset": "datasets/"}
@@ -138,6 +138,11 @@ def fetch(file: HubFile, *, offline: bool = False, progress: Progress | None = N
             "at its source or on the way: do not use it.",
         )
     return path
+
+
+def is_cached(file: HubFile) -> bool:
+    """Whether `fetch` could do without the network; the content is not checked."""
+    return _cached(file) is not None
 
 
 def cache_dir() -> Path:

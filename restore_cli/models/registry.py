@@ -28,6 +28,8 @@ TORCHVISION_HINT = (
     "from the same index (https://pytorch.org/get-started/locally)."
 )
 # Networks that see no further than their convolutions reach, which are then counted.
+# Grey, colour, and colour from two views.
+PICTURE_CHANNELS = (1, 3, 6)
 PURELY_CONVOLUTIONAL = frozenset({"DnCNN"})
 # Modules that change no pixel's neighbourhood; normalisation uses running statistics in eval mode.
 POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.BatchNorm2d, nn.Identity, nn.Dropout)
@@ -71,7 +73,9 @@ def own_network(arch_id: str, config: Mapping[str, Any], state_dict: Mapping[str
     try:
         module.load_state_dict(state_dict)
     except RuntimeError as error:
-        raise CheckpointError(f"the weights do not fit a '{arch_id}' of this configuration ({error}).") from error
+        raise CheckpointError(
+            f"the weights do not fit a '{arch_id}' of this configuration ({_one_line(error)})."
+        ) from error
     return _from_own(arch_id, module)
 
 
@@ -103,13 +107,17 @@ def detect_network(
             "spandrel's list of architectures is at https://github.com/chaiNNer-org/spandrel.",
         ) from error
     except (RuntimeError, KeyError, ValueError, AssertionError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"recognised, but the weights do not fit ({reason}).") from error
+        raise CheckpointError(f"recognised, but the weights do not fit ({_one_line(error)}).") from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise CheckpointError(f"a {descriptor.architecture.name} network, which does not map a picture to a picture.")
     if overrides and descriptor.architecture.id not in ARCHITECTURES:
         raise CheckpointError(
             f"a {descriptor.architecture.name} network takes no settings; {', '.join(overrides)} cannot be given."
+        )
+    if descriptor.input_channels not in PICTURE_CHANNELS or descriptor.output_channels not in (1, 3):
+        raise CheckpointError(
+            f"a {descriptor.architecture.name} network from {descriptor.input_channels} to "
+            f"{descriptor.output_channels} channels; pictures have 1 or 3."
         )
     return _from_descriptor(descriptor)
 
@@ -188,6 +196,12 @@ def _convolution_reach(module: nn.Module) -> int | None:
             return None
         reach += max(dilation * (side - 1) // 2 for side, dilation in zip(part.kernel_size, part.dilation, strict=True))
     return reach
+
+
+def _one_line(error: BaseException) -> str:
+    """The first line of an error and the first particular, which is what `load_state_dict` puts in the second."""
+    lines = [line.strip().rstrip(":.") for line in str(error).splitlines() if line.strip()]
+    return ": ".join(lines[:2]) or type(error).__name__
 
 
 def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoader:

@@ -95,9 +95,11 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         RecipeError: an unknown or missing key, a value of the wrong type, an unknown kind or loss.
     """
-    packaged = resources.files("restore_cli.training") / "recipes" / f"{path}.toml"
-    if not path.exists() and packaged.is_file():
-        path = Path(str(packaged))
+    if not path.exists():
+        packaged = {each.stem: each for each in Path(str(resources.files(__package__) / "recipes")).glob("*.toml")}
+        if str(path) not in packaged:
+            raise RecipeError(f"{path}: no such recipe.", f"A file, or one of {', '.join(sorted(packaged))}.")
+        path = packaged[str(path)]
     table = read_toml(path)
     where = str(path)
     if isinstance(data := table.get("data"), dict) and isinstance(kind := data.get("degradation"), dict):

@@ -46,6 +46,8 @@ def read_corpus(recipe: Recipe, data_dir: Path) -> Corpus:
     """
     corpus = Corpus([], [])
     for folder in recipe.data.folders:
+        if not data_dir.is_dir():
+            raise InputError(f"--data {data_dir}: no such folder.", "Name the folder that holds the recipe's folders.")
         paths = find_pictures(data_dir / folder, recursive=True)
         if not paths:
             raise InputError(f"{data_dir / folder}: no pictures found.", "Name the folder's parent with --data.")

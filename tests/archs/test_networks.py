@@ -15,7 +15,11 @@ ALL = sorted(ARCHITECTURES)
 UNBOUNDED = [arch_id for arch_id in ALL if small_network(arch_id).receptive_radius is None]
 BOUNDED = [arch_id for arch_id in ALL if arch_id not in UNBOUNDED]
 # Arguments that neither keys nor shapes tell and that the small networks have otherwise than the published.
-NOT_IN_SHAPES = {"hi-ir": ("window", "region"), "hi-ir-unet": ("l1_windows", "l2_windows", "regions")}
+NOT_IN_SHAPES = {
+    "hat": ("img_size",),
+    "hi-ir": ("window", "region"),
+    "hi-ir-unet": ("l1_windows", "l2_windows", "regions"),
+}
 
 
 @pytest.mark.parametrize("arch_id", ALL)
@@ -72,8 +76,9 @@ def test_a_network_that_gives_no_receptive_radius_sees_far_and_advises_an_overla
 
 @pytest.mark.parametrize("arch_id", ALL)
 def test_configuration_is_recovered_from_the_state_dict(arch_id):
-    config = {**SMALL_CONFIGS[arch_id], "channels": 1}
-    network = small_network(arch_id, channels=1)
+    channels = "in_chans" if "in_chans" in SMALL_CONFIGS[arch_id] else "channels"
+    config = {**SMALL_CONFIGS[arch_id], channels: 1}
+    network = small_network(arch_id, **{channels: 1})
     stated = {name: config[name] for name in NOT_IN_SHAPES.get(arch_id, ())}
     found = network.config_of(network.state_dict(), stated)
     rebuilt = architecture(arch_id)(**found).double()

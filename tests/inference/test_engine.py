@@ -226,3 +226,35 @@ def test_restore_holds_the_model_to_the_task(weights, tmp_path):
         restore_cli.restore(source, task="denoise", model=str(weights["x2"]))
     with pytest.raises(UsageError, match="--strength"):
         restore_cli.restore(source, task="denoise", model=str(weights["x1"]), strength=math.nan)
+
+
+class Difference(nn.Module):
+    """Of the two views it is given, first minus second."""
+
+    def forward(self, views):
+        return views[:, :3] - views[:, 3:]
+
+
+def test_a_network_of_two_views_gets_both_in_order(tmp_path):
+    first = image(seed=1)
+    write(tmp_path / "right.png", values(6, 8, seed=2))
+    restorer = restorer_of(Difference(), channels=6)
+    restored = restore_image(first, restorer, TASKS["deblur"], Hints(second_view=tmp_path / "right.png"))
+    expected = first.pixels - read_image(tmp_path / "right.png").pixels
+    np.testing.assert_allclose(restored.pixels, expected, atol=1e-6)
+
+
+def test_one_view_too_few_or_too_many_is_a_usage_error(tmp_path):
+    write(tmp_path / "right.png", values(6, 8))
+    with pytest.raises(UsageError, match="two views"):
+        restore_image(image(), restorer_of(Difference(), channels=6), TASKS["deblur"])
+    with pytest.raises(UsageError, match="one view"):
+        hints = Hints(second_view=tmp_path / "right.png")
+        restore_image(image(), restorer_of(Repeat()), TASKS["deblur"], hints)
+
+
+def test_views_of_different_sizes_are_refused(tmp_path):
+    write(tmp_path / "right.png", values(6, 9))
+    with pytest.raises(InputError, match=r"right\.png: the second view is 9x6, the first 8x6"):
+        hints = Hints(second_view=tmp_path / "right.png")
+        restore_image(image(), restorer_of(Difference(), channels=6), TASKS["deblur"], hints)

@@ -133,7 +133,7 @@ def test_a_network_that_must_be_told_the_level_is_told_in_the_pictures_units():
 def test_a_level_that_a_blind_network_cannot_use_is_not_ignored_in_silence():
     notes = Notes()
     restorer(observer=notes)(torch.rand(1, 3, 8, 8), sigma_255=25)
-    assert any("sigma_255 is not used" in note for note in notes.notes)
+    assert any("--sigma is not used" in note for note in notes.notes)
 
 
 class Overflows(nn.Module):
