@@ -49,6 +49,11 @@ class RunOptions:
         overlap_px: input pixels two neighbouring tiles share; None takes what the network needs.
         tta: average over the eight flips and rotations.
         wne: wrap for normalization equivariance; None does as the model's card says.
+        wne_eps: added to the deviation by that wrapper; 0 is exact, the paper's 1e-5 nearly so.
+        crops_px: average overlapping crops of this size, in input pixels, instead of tiling.
+        random_crops: how many more crops at random places (always the same ones) are averaged in.
+        local_statistics_px: statistics and pools of the whole picture are taken over a window of this
+            size around each pixel instead; that of the training patches, as a rule.
     """
 
     device: str = "auto"
@@ -57,6 +62,10 @@ class RunOptions:
     overlap_px: int | None = None
     tta: bool = False
     wne: bool | None = None
+    wne_eps: float = 0.0
+    crops_px: int | None = None
+    random_crops: int = 0
+    local_statistics_px: int | None = None
 
     def __post_init__(self) -> None:
         if self.tile_px is not None and self.tile_px < 0:
@@ -70,6 +79,19 @@ class RunOptions:
                 f"--tile-overlap {self.overlap_px} leaves nothing of a tile of {self.tile_px} pixels.",
                 "Use a larger --tile or a smaller --tile-overlap.",
             )
+        for option, pixels in (("--crops", self.crops_px), ("--local-statistics", self.local_statistics_px)):
+            if pixels is not None and pixels < 1:
+                raise UsageError(
+                    f"{option} {pixels}: a size in pixels is positive.", "256 is what HINet was trained on."
+                )
+        if self.crops_px is not None and (self.tile_px is not None or self.overlap_px is not None):
+            raise UsageError("--crops cuts the picture in its own way.", "Leave out --tile and --tile-overlap.")
+        if self.random_crops < 0 or (self.random_crops and self.crops_px is None):
+            raise UsageError(
+                f"--random-crops {self.random_crops} adds to --crops.", "Give --crops a size, such as 256."
+            )
+        if not 0 <= self.wne_eps < 1:
+            raise UsageError(f"--wne-eps {self.wne_eps:g} is not a small positive number.", "The paper has 1e-5.")
 
 
 @dataclass(frozen=True)

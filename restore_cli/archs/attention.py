@@ -36,8 +36,11 @@ __all__ = [
     "convolve",
     "differs_from_published",
     "drop_rates",
+    "heads_of",
     "position_bias",
     "skeleton_config",
+    "training_size",
+    "window_size_of",
 ]
 
 RGB_MEAN = (0.4488, 0.4371, 0.4040)  # of DIV2K
@@ -45,7 +48,7 @@ RGB_DEVIATION = (0.2842, 0.2701, 0.2920)
 GREY_DEVIATION = 0.2842
 UPSAMPLERS = ("", "pixelshuffle", "pixelshuffledirect", "nearest+conv")
 # What a file may say about itself that other loaders of LayerNorm checkpoints take for granted.
-TAKEN_FOR_GRANTED = {"norm": "layernorm", "stdnorm": False, "conv_scale": 0.01}
+TAKEN_FOR_GRANTED = {"norm": "layernorm", "stdnorm": False, "conv_scale": 0.01, "img_range": 1.0}
 
 
 def convolve(convolution: nn.Module, tokens: Tensor) -> Tensor:

@@ -33,6 +33,11 @@ __all__ = ["DRCT", "VARIANTS"]
 
 FIRST_LAYER = "layers.0.swin1"
 SHIFTED_LAYER = "layers.0.swin2"
+_COMMON_KEYS = (
+    "conv_first.weight",
+    f"{FIRST_LAYER}.attn.relative_position_bias_table",
+    "layers.0.adjust5.weight",
+)
 LAYERS_PER_GROUP = 5
 
 
@@ -62,12 +67,7 @@ class DRCT(WindowTransformer):
             train with 0.1. Zero here, so that training and evaluation compute the same.
     """
 
-    signature_keys: ClassVar = (
-        "conv_first.weight",
-        f"{FIRST_LAYER}.norm1.gamma",
-        f"{FIRST_LAYER}.attn.relative_position_bias_table",
-        "layers.0.adjust5.weight",
-    )
+    signature_keys: ClassVar = (*_COMMON_KEYS, f"{FIRST_LAYER}.norm1.gamma")
 
     def __init__(
         self,
@@ -145,8 +145,9 @@ class DRCT(WindowTransformer):
     @classmethod
     def recognises(cls, state_dict: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
         """Whether these are weights of a DRCT that only this class computes as `settings` say."""
-        common = ("conv_first.weight", *cls.signature_keys[2:])
-        return all(key in state_dict for key in common) and differs_from_published(state_dict, FIRST_LAYER, settings)
+        return all(key in state_dict for key in _COMMON_KEYS) and differs_from_published(
+            state_dict, FIRST_LAYER, settings
+        )
 
 
 class DenseGroup(nn.Module):

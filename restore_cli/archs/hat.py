@@ -44,6 +44,11 @@ __all__ = ["HAT", "VARIANTS"]
 
 FIRST_LAYER = "layers.0.residual_group.blocks.0"
 FIRST_OVERLAP = "layers.0.residual_group.overlap_attn"
+_COMMON_KEYS = (
+    "relative_position_index_SA",
+    f"{FIRST_LAYER}.conv_block.cab.0.weight",
+    f"{FIRST_OVERLAP}.relative_position_bias_table",
+)
 
 
 class HAT(WindowTransformer):
@@ -73,12 +78,7 @@ class HAT(WindowTransformer):
             train with 0.1. Zero here, so that training and evaluation compute the same.
     """
 
-    signature_keys: ClassVar = (
-        "relative_position_index_SA",
-        f"{FIRST_LAYER}.norm1.gamma",
-        f"{FIRST_LAYER}.conv_block.cab.0.weight",
-        f"{FIRST_OVERLAP}.relative_position_bias_table",
-    )
+    signature_keys: ClassVar = (*_COMMON_KEYS, f"{FIRST_LAYER}.norm1.gamma")
 
     relative_position_index_SA: Tensor  # noqa: N815 - the published name
     relative_position_index_OCA: Tensor  # noqa: N815
@@ -172,8 +172,9 @@ class HAT(WindowTransformer):
     @classmethod
     def recognises(cls, state_dict: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
         """Whether these are weights of a HAT that only this class computes as `settings` say."""
-        common = ("relative_position_index_SA", *cls.signature_keys[2:])
-        return all(key in state_dict for key in common) and differs_from_published(state_dict, FIRST_LAYER, settings)
+        return all(key in state_dict for key in _COMMON_KEYS) and differs_from_published(
+            state_dict, FIRST_LAYER, settings
+        )
 
     def _context(self) -> tuple[Tensor, ...]:
         return self.relative_position_index_SA, self.relative_position_index_OCA

@@ -30,6 +30,7 @@ __all__ = ["VARIANTS", "SwinIR"]
 
 FIRST_LAYER = "layers.0.residual_group.blocks.0"
 SHIFTED_LAYER = "layers.0.residual_group.blocks.1"
+_COMMON_KEYS = ("conv_first.weight", f"{FIRST_LAYER}.attn.relative_position_index")
 
 
 class SwinIR(WindowTransformer):
@@ -54,11 +55,7 @@ class SwinIR(WindowTransformer):
             train with 0.1. Zero here, so that training and evaluation compute the same.
     """
 
-    signature_keys: ClassVar = (
-        "conv_first.weight",
-        f"{FIRST_LAYER}.norm1.gamma",
-        f"{FIRST_LAYER}.attn.relative_position_index",
-    )
+    signature_keys: ClassVar = (*_COMMON_KEYS, f"{FIRST_LAYER}.norm1.gamma")
 
     def __init__(
         self,
@@ -141,17 +138,10 @@ class SwinIR(WindowTransformer):
     def recognises(cls, state_dict: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
         """Whether these are weights of a SwinIR that only this class computes as `settings` say.
 
-        iiTransformer has the same keys; its groups take turns with two kinds of position table.
+        iiTransformer has the same keys and must be asked first.
         """
-        prefixes = (
-            f"layers.{group}.residual_group.blocks.0.attn" for group in range(count_items(state_dict, "layers"))
-        )
-        tables = [state_dict.get(f"{prefix}.relative_position_bias_table") for prefix in prefixes]
-        rows = {None if table is None else len(table) for table in tables}
-        return (
-            len(rows) == 1
-            and f"{FIRST_LAYER}.attn.relative_position_index" in state_dict
-            and differs_from_published(state_dict, FIRST_LAYER, settings)
+        return all(key in state_dict for key in _COMMON_KEYS) and differs_from_published(
+            state_dict, FIRST_LAYER, settings
         )
 
 

@@ -41,11 +41,14 @@ class Shared:
         ),
     ] = None
     model: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
             "-n", "--model", help="Model name, checkpoint file, or hf:owner/repo/file@revision.", rich_help_panel=MODEL
         ),
     ] = None
+    average: Annotated[
+        bool, typer.Option("--average", help="Average the results of several --model.", rich_help_panel=MODEL)
+    ] = False
     tta: Annotated[
         bool,
         typer.Option(
@@ -60,6 +63,9 @@ class Shared:
             rich_help_panel=MODEL,
         ),
     ] = None
+    wne_eps: Annotated[
+        float, typer.Option(help="Added to the deviation by --wne; the paper has 1e-5.", rich_help_panel=MODEL)
+    ] = 0.0
     strength: Annotated[
         float,
         typer.Option(help="Share of the restored picture in the result, 0 to 1.", rich_help_panel=MODEL),
@@ -84,6 +90,23 @@ class Shared:
     tile_overlap: Annotated[
         int | None,
         typer.Option(help="Input pixels that tiles share. Default: what keeps them invisible.", rich_help_panel=MEMORY),
+    ] = None
+    crops: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Average overlapping crops of N input pixels instead of tiling.", rich_help_panel=MEMORY
+        ),
+    ] = None
+    random_crops: Annotated[
+        int, typer.Option(metavar="K", help="Average in K more crops at random places.", rich_help_panel=MEMORY)
+    ] = 0
+    local_statistics: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="Take a network's whole-picture statistics over windows of N pixels instead.",
+            rich_help_panel=MEMORY,
+        ),
     ] = None
     device: Annotated[
         str, typer.Option(metavar="auto|cpu|cuda[:n]|mps", help="Where the network runs.", rich_help_panel=MEMORY)
@@ -133,14 +156,34 @@ class Shared:
 
     def __post_init__(self) -> None:
         for name in ("output", "model", "mask", "device", "format", "reference"):
-            if getattr(self, name) == "":
+            if getattr(self, name) == "" or (name == "model" and "" in (self.model or ())):
                 raise UsageError(f"--{name} is empty.", "Check the variable it came from, or leave it out.")
         if "-" in (*self.inputs, self.output):
             raise UsageError("Pipes are not supported: '-' is no file.", "A file of that name is ./-.")
 
     def run_options(self) -> RunOptions:
         """How to run the network; raises UsageError for values that make no sense."""
-        return RunOptions(self.device, self.precision, parse_tile(self.tile), self.tile_overlap, self.tta, self.wne)
+        return RunOptions(
+            device=self.device,
+            precision=self.precision,
+            tile_px=parse_tile(self.tile),
+            overlap_px=self.tile_overlap,
+            tta=self.tta,
+            wne=self.wne,
+            wne_eps=self.wne_eps,
+            crops_px=self.crops,
+            random_crops=self.random_crops,
+            local_statistics_px=self.local_statistics,
+        )
+
+    def model_names(self) -> list[str]:
+        """The models named, none or one unless they are to be averaged; raises UsageError."""
+        names = list(self.model or ())
+        if len(names) > 1 and not self.average:
+            raise UsageError(f"{len(names)} models are named.", "Add --average to average their results, or name one.")
+        if self.average and len(names) < 2:
+            raise UsageError("--average needs several models.", "Name each with -n.")
+        return names
 
     def finish_options(self) -> FinishOptions:
         """How result and original meet; raises UsageError."""

@@ -129,7 +129,7 @@ def _run(
     run, output, finish = shared.run_options(), shared.output_options(), shared.finish_options()
     finish.check_task(task)
     hints = Hints(sigma_255, quality_factor, cfa, second_view)
-    model_name = shared.model or task.default_model(scale)
+    names = shared.model_names() or [task.default_model(scale)]
     display = Display(quiet=shared.quiet, as_json=shared.as_json)
 
     # What the files themselves make hopeless is said before torch is imported or a model downloaded.
@@ -150,17 +150,20 @@ def _run(
     from restore_cli.batch.run import Work, run_jobs
     from restore_cli.inference.device import choose_device
     from restore_cli.inference.restorer import Restorer
-    from restore_cli.models.build import build_model, locate
+    from restore_cli.models.build import average_models, build_model, locate
     from restore_cli.models.hub import is_cached
 
     choose_device(run.device)
-    if card := locate(model_name).card:
-        task.check_scale(scale, card.scale, card.id)
-    if shared.dry_run and (hub := locate(model_name).hub) is not None and not is_cached(hub):
-        display.data(f"{model_name}: would first be downloaded from {hub.address}; then the plan can be made.")
-        display.document({"model": model_name, "dry_run": True, "download": hub.address})
-        return
-    model = build_model(model_name, offline=shared.offline, progress=display.download)
+    for name in names:
+        location = locate(name)
+        if location.card:
+            task.check_scale(scale, location.card.scale, name)
+        if shared.dry_run and location.hub and not is_cached(location.hub):
+            display.data(f"{name}: would first be downloaded from {location.hub.address}; then the plan can be made.")
+            display.document({"model": name, "dry_run": True, "download": location.hub.address})
+            return
+    models = [build_model(name, offline=shared.offline, progress=display.download) for name in names]
+    model = models[0] if len(models) == 1 else average_models(models)
     task.check_scale(scale, model.network.scale, model.name)
     jobs = plan_jobs(shared.inputs, task, model.network.scale, output, recursive=shared.recursive)
     work = Work(task, Restorer(model, run, display), hints, finish, output.existing, references)

@@ -1,7 +1,7 @@
 """The contract every model obeys, and the one place where the wrappers are put around a network.
 
 The order is part of the meaning: ensemble(wne(tile(pad(network)))). WNE takes its statistics once,
-from the whole picture, before padding and tiling.
+from the whole picture, before padding and tiling. Averaged crops may stand in for tiles.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ from restore_cli.models.build import Model, build_model
 from restore_cli.models.registry import Network
 from restore_cli.options import Hints, Precision, RunOptions
 from restore_cli.tasks import QUALITY_FACTOR, SIGMA
+from restore_cli.wrappers.crops import AveragedCrops
 from restore_cli.wrappers.ensemble import Ensemble
+from restore_cli.wrappers.local_stats import with_local_statistics
 from restore_cli.wrappers.pad import Padded
 from restore_cli.wrappers.tile import Tiled, TilePolicy
 from restore_cli.wrappers.wne import NormalizationEquivariant
@@ -74,7 +76,7 @@ class Restorer:
         self.wne = model.wne if options.wne is None else options.wne
         self.tta = options.tta
         self._observer = observer
-        self._chain = self._wrapped(network.module, observer)
+        self._chain = self._wrapped(options, observer)
 
     @property
     def scale(self) -> int:
@@ -125,8 +127,11 @@ class Restorer:
                 self._observer.note(f"{self.model.name} finds the level by itself: {unused.option} is not used.")
         return {}
 
-    def _wrapped(self, network: nn.Module, observer: Observer) -> nn.Module:
+    def _wrapped(self, options: RunOptions, observer: Observer) -> nn.Module:
         facts = self.model.network
+        network = facts.module
+        if options.local_statistics_px is not None:
+            network = with_local_statistics(network, options.local_statistics_px, channels=facts.channels)
         chain: nn.Module = OnDevice(
             network,
             self.device,
@@ -134,15 +139,25 @@ class Restorer:
             on_fallback=lambda: observer.note(f"{self.precision.value} overflowed; this tile was computed in fp32."),
         )
         chain = Padded(chain, facts.size_rule, facts.scale)
-        chain = Tiled(
-            chain,
-            self.policy,
-            facts.scale,
-            on_tile=observer.tiles,
-            on_retry=lambda tile_px: observer.note(f"Out of memory; starting over with tiles of {tile_px} pixels."),
-        )
+        if options.crops_px is not None:
+            chain = AveragedCrops(
+                chain,
+                options.crops_px,
+                facts.scale,
+                random_crops=options.random_crops,
+                generator=torch.Generator().manual_seed(0),
+                on_crop=observer.tiles,
+            )
+        else:
+            chain = Tiled(
+                chain,
+                self.policy,
+                facts.scale,
+                on_tile=observer.tiles,
+                on_retry=lambda tile_px: observer.note(f"Out of memory; starting over with tiles of {tile_px} pixels."),
+            )
         if self.wne:
-            chain = NormalizationEquivariant(chain)
+            chain = NormalizationEquivariant(chain, options.wne_eps)
         if self.tta:
             chain = Ensemble(chain)
         return chain.eval()
@@ -185,11 +200,11 @@ def _tile_policy(network: Network, options: RunOptions) -> TilePolicy:
     overlap_px = options.overlap_px
     if overlap_px is None:
         overlap_px = network.overlap_px if network.radius_px is None else 2 * network.radius_px
-    if options.tile_px == 0:
+    if options.tile_px == 0 or (options.tile_px is None and network.whole_picture):
         tile_px = None
     else:
         wanted = options.tile_px or (AUTO_TILE_PX_UNKNOWN_REACH if network.radius_px is None else AUTO_TILE_PX)
         # A tile that is little more than overlap would cost many times the work: then it grows instead,
         # because a smaller overlap would show.
         tile_px = overlap_px + max(wanted - overlap_px, wanted // 2, 1)
-    return TilePolicy(tile_px, overlap_px, network.size_rule.multiple, network.radius_px)
+    return TilePolicy(tile_px, overlap_px, network.tile_multiple or network.size_rule.multiple, network.radius_px)

@@ -8,20 +8,23 @@ hf:owner/repo/file[@revision]     a file on the Hugging Face hub
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import lcm
 from pathlib import Path
 from typing import Any
 
-from restore_cli.errors import CheckpointError, ModelNotFoundError, RestoreError
+from restore_cli.errors import CheckpointError, ModelNotFoundError, RestoreError, UsageError
 from restore_cli.models.card import Card
 from restore_cli.models.catalog import find_card, weights_path
 from restore_cli.models.checkpoint import Checkpoint, read_checkpoint
 from restore_cli.models.digest import sha256_of
 from restore_cli.models.hub import HubFile, Progress, fetch
 from restore_cli.models.registry import Network, detect_network, own_network
+from restore_cli.wrappers.ensemble import Average
+from restore_cli.wrappers.pad import Padded, SizeRule
 
-__all__ = ["HUB_PREFIX", "Model", "build_model", "load_network", "locate"]
+__all__ = ["HUB_PREFIX", "Model", "average_models", "build_model", "load_network", "locate"]
 
 HUB_PREFIX = "hf:"
 MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
@@ -112,6 +115,42 @@ def build_model(
         if str(path) in error.message:
             raise
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+
+
+def average_models(models: Sequence[Model]) -> Model:
+    """One model whose result is the mean of theirs.
+
+    Raises:
+        UsageError: their scales, channels, conditioning or wish for WNE differ.
+    """
+    first = models[0]
+    for other in models[1:]:
+        for fact in ("scale", "channels", "conditioning"):
+            ours, theirs = getattr(first.network, fact), getattr(other.network, fact)
+            if ours != theirs:
+                raise UsageError(
+                    f"{first.name} has {fact} {ours}, {other.name} {theirs}.", "Only models alike can be averaged."
+                )
+        if first.wne != other.wne:
+            raise UsageError(
+                f"Of {first.name} and {other.name} one was trained for WNE.", "Average models of one kind."
+            )
+    networks = [model.network for model in models]
+    radii = [network.radius_px for network in networks]
+    members = [Padded(network.module, network.size_rule, network.scale) for network in networks]
+    together = Network(
+        module=Average(members).eval(),
+        arch=" + ".join(network.arch for network in networks),
+        scale=first.network.scale,
+        channels=first.network.channels,
+        size_rule=SizeRule(),
+        radius_px=None if None in radii else max(radius for radius in radii if radius is not None),
+        overlap_px=max(network.overlap_px for network in networks),
+        tile_multiple=lcm(*(network.size_rule.multiple for network in networks)),
+        conditioning=first.network.conditioning,
+        precisions=tuple(each for each in first.network.precisions if all(each in n.precisions for n in networks)),
+    )
+    return Model(" + ".join(model.name for model in models), together, first.wne)
 
 
 def load_network(

@@ -47,6 +47,8 @@ class Network:
         size_rule: accepted sizes.
         radius_px: receptive radius; None if it is unknown or the whole picture.
         overlap_px: advised overlap of tiles where the radius is unknown.
+        tile_multiple: tile corners are multiples of this; None takes the size rule's.
+        whole_picture: better run in one piece than in tiles, and made for it.
         conditioning: 'blind', or the argument `module` must be given.
         precisions: beside fp32, those the architecture is known to survive.
     """
@@ -58,6 +60,8 @@ class Network:
     size_rule: SizeRule
     radius_px: int | None = None
     overlap_px: int = 32
+    tile_multiple: int | None = None
+    whole_picture: bool = False
     conditioning: str = "blind"
     precisions: tuple[str, ...] = ()
 
@@ -157,6 +161,7 @@ def _from_own(arch_id: str, module: Any) -> Network:  # noqa: ANN401 - our netwo
         size_rule=SizeRule(module.size_multiple, module.minimum_size),
         radius_px=module.receptive_radius,
         overlap_px=module.overlap_px,
+        whole_picture=getattr(module, "whole_picture", False),
         precisions=module.precisions,
     )
 

@@ -1,11 +1,13 @@
-"""Geometric self-ensemble: the mean over the eight flips and rotations of the picture."""
+"""Ensembles: the mean over the eight flips and rotations of a picture, and over several networks."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
 
-__all__ = ["Ensemble"]
+__all__ = ["Average", "Ensemble"]
 
 
 class Ensemble(nn.Module):
@@ -29,3 +31,15 @@ class Ensemble(nn.Module):
                 total = restored if total is None else total + restored
         assert total is not None  # eight runs
         return total / 8
+
+
+class Average(nn.Module):
+    """The mean of what several networks make of a picture; they share its channels and their scale."""
+
+    def __init__(self, members: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def forward(self, picture: torch.Tensor, **conditioning: torch.Tensor) -> torch.Tensor:
+        total = sum(member(picture, **conditioning) for member in self.members)
+        return torch.as_tensor(total) / len(self.members)

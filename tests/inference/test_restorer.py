@@ -22,8 +22,12 @@ from tests.networks import small_network
 def model(arch_id="unet", wne=False, **facts) -> Model:
     module = small_network(arch_id).float()
     known = {
-        "module": module, "arch": arch_id, "scale": module.scale, "channels": 3,
-        "size_rule": SizeRule(module.size_multiple, module.minimum_size), "radius_px": module.receptive_radius,
+        "module": module,
+        "arch": arch_id,
+        "scale": module.scale,
+        "channels": 3,
+        "size_rule": SizeRule(module.size_multiple, module.minimum_size),
+        "radius_px": module.receptive_radius,
     }
     return Model("test", Network(**{**known, **facts}), wne)
 
