@@ -77,6 +77,14 @@ SMALL_CONFIGS = {
         "l3_conv": True,
         "norm": "layernorm",
     },
+    "iitransformer": {
+        **SMALL_SWIN,
+        "norm": "layernorm",
+        "stdnorm": False,
+        "attn_types": (("intra", "intra"), ("inter", "inter")),
+        "shift_sizes": ((0, 2), (0, 2)),
+        "inter_pos": True,
+    },
     "resnet": {"channels": 3, "width": 8, "depth": 1, "scale": 2},
     "unet": {"channels": 3, "widths": (4, 8, 12), "blocks": 1, "body_blocks": 1},
 }

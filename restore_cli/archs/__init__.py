@@ -28,6 +28,7 @@ ARCHITECTURES = {
     "hinet": "restore_cli.archs.hinet:HINet",
     "hi-ir": "restore_cli.archs.hi_ir:HiIR",
     "hi-ir-unet": "restore_cli.archs.hi_ir_unet:HiIRUNet",
+    "iitransformer": "restore_cli.archs.iitransformer:IITransformer",
     "resnet": "restore_cli.archs.resnet:ResNet",
     "swinir": "restore_cli.archs.swinir:SwinIR",
     "unet": "restore_cli.archs.unet:UNet",

@@ -9,7 +9,7 @@ window, which is the pad wrapper's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from math import isqrt
 from typing import Any
 
@@ -66,17 +66,14 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tenso
     """Multi-head attention inside windows.
 
     Args:
-        queries: (B * nW, Q, C), pictures before windows; C is divided among the heads.
-        keys, values: (B * nW, K, C).
-        bias: added to the logits, (1 or nW, heads, Q, K).
+        queries: (windows, Q, C); C is divided among the heads.
+        keys, values: (windows, K, C).
+        bias: added to the logits of every window, (1, heads, Q, K).
 
     Returns:
-        (B * nW, Q, C).
+        (windows, Q, C).
     """
-    heads = bias.shape[1]
-    q, k, v = (part.unflatten(-1, (heads, -1)).transpose(1, 2) for part in (queries, keys, values))
-    if bias.shape[0] > 1:
-        bias = bias.expand(len(q) // len(bias), *bias.shape).flatten(0, 1)
+    q, k, v = (part.unflatten(-1, (bias.shape[1], -1)).transpose(1, 2) for part in (queries, keys, values))
     attended = functional.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
     return attended.transpose(1, 2).flatten(2)
 
@@ -108,19 +105,42 @@ class WindowAttention(nn.Module):
         if keeps_index:
             self.register_buffer("relative_position_index", relative_position_index(window_size))
 
-    def forward(self, tokens: Tensor, mask: Tensor, index: Tensor | None = None) -> Tensor:
-        """`(B, H, W, C)` -> the same; `mask` (nW, size**2, size**2) is for shifted windows only."""
+    def forward(self, tokens: Tensor, index: Tensor | None = None) -> Tensor:
+        """`(B, H, W, C)` -> the same."""
+        size, shift = self.window_size, self.shift
         height, width = tokens.shape[1:3]
         bias = position_bias(
             self.relative_position_bias_table, self.relative_position_index if index is None else index
         )
-        if self.shift:
-            tokens = tokens.roll((-self.shift, -self.shift), (1, 2))
-            bias = bias + mask[:, None]
-        queries, keys, values = self.qkv(partition_windows(tokens, self.window_size)).chunk(3, dim=-1)
-        attended = self.proj(attend(queries, keys, values, bias))
-        tokens = merge_windows(attended, self.window_size, height, width)
-        return tokens.roll((self.shift, self.shift), (1, 2)) if self.shift else tokens
+        if shift:
+            tokens = tokens.roll((-shift, -shift), (1, 2))
+        parts = self.qkv(partition_windows(tokens, size)).chunk(3, dim=-1)
+        if shift:
+            parts = [part.unflatten(0, (-1, height // size, width // size)) for part in parts]
+            attended = self._attend_around_the_seam(parts, bias).flatten(0, 2)
+        else:
+            attended = attend(*parts, bias)
+        tokens = merge_windows(self.proj(attended), size, height, width)
+        return tokens.roll((shift, shift), (1, 2)) if shift else tokens
+
+    def _attend_around_the_seam(self, parts: Sequence[Tensor], bias: Tensor) -> Tensor:
+        """Attention where rolling wrapped pixels round: queries, keys and values (B, rows, columns, T, C).
+
+        Only the last row and the last column of windows hold such pixels, so there are four kinds of
+        windows, each with one mask. A mask for every single window, as in the published code, would
+        take more memory than all the rest.
+        """
+        size = self.window_size
+        masks = shifted_window_mask(2 * size, 2 * size, size, self.shift, bias.device, bias.dtype)
+        bands = []
+        for rows, of_rows in zip((slice(None, -1), slice(-1, None)), masks.unflatten(0, (2, 2)), strict=True):
+            pieces = []
+            for columns, mask in zip((slice(None, -1), slice(-1, None)), of_rows, strict=True):
+                piece = [part[:, rows, columns] for part in parts]
+                attended = attend(*(each.flatten(0, 2) for each in piece), bias + mask)
+                pieces.append(attended.view(piece[0].shape))
+            bands.append(torch.cat(pieces, dim=2))
+        return torch.cat(bands, dim=1)
 
 
 class FeedForward(nn.Module):
@@ -198,9 +218,9 @@ class SwinLayer(nn.Module):
         self.norm2 = residual_norm(norm, channels, eps)
         self.mlp = FeedForward(channels, mlp_ratio)
 
-    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor) -> Tensor:
         normalized, rescale = self.norm1(tokens)
-        tokens = tokens + rescale * self.drop_path(self.attn(normalized, mask))
+        tokens = tokens + rescale * self.drop_path(self.attn(normalized))
         normalized, rescale = self.norm2(tokens)
         tokens = tokens + rescale * self.drop_path(self.mlp(normalized))
         return tokens
@@ -241,7 +261,7 @@ class WindowTransformer(nn.Module):
     """The skeleton: normalise colours, convolve, groups of layers, convolve, skip, enlarge.
 
     Args:
-        groups: modules from `(B, H, W, C)` and the mask of shifted windows to `(B, H, W, C)`.
+        groups: modules from `(B, H, W, C)`, and whatever `_context` gives, to `(B, H, W, C)`.
         in_chans: picture channels, 1 (grey) or 3 (RGB).
         embed_dim: C, feature channels.
         window_size: side of the windows in pixels.
@@ -332,18 +352,14 @@ class WindowTransformer(nn.Module):
         return self._reconstruct(features, normalized) * (self.deviation / self.img_range) + self.mean
 
     def _deep(self, features: Tensor) -> Tensor:
-        height, width = features.shape[-2:]
         tokens: Tensor = self.patch_embed["norm"](features.permute(0, 2, 3, 1))
-        mask = shifted_window_mask(
-            height, width, self.window_size, self.window_size // 2, features.device, features.dtype
-        )
         for group in self.layers:
-            tokens = group(tokens, mask, *self._context())
+            tokens = group(tokens, *self._context())
         tokens = self.norm(tokens)
         return tokens.permute(0, 3, 1, 2)
 
     def _context(self) -> tuple[Tensor, ...]:
-        """What the groups need beside the tokens and the mask."""
+        """What the groups need beside the tokens."""
         return ()
 
     def _make_head(self, embed_dim: int, num_feat: int) -> None:

@@ -4,8 +4,8 @@ Source: Li et al., "Hierarchical Information Flow for Generalized Efficient Imag
 2411.18588 (again as Fractal-IR, 2503.17825). Its authors published no code. The paper states the
 three levels: L1 attends within a patch, L2 among pixels spread evenly over a larger region, L3 is a
 feed-forward network with a 3x3 convolution, which joins what the regions keep apart. No window is
-shifted. What the paper leaves out was recovered from the sizes and operation counts it prints
-(research/ARCHITECTURES.md, section 3):
+shifted. What the paper leaves out was recovered from the 30 sizes and the operation counts it prints,
+which leave hardly another reading:
 
     recovered   biases everywhere; a second LayerNorm; 256 tokens a window in both attentions; a
                 position bias made by a small network (2, 512, heads); L3 of twice the width, its
@@ -15,6 +15,8 @@ shifted. What the paper leaves out was recovered from the sizes and operation co
                 initialisation; how the position network's offsets are spaced and its values bounded (as
                 in Swin v2); that attention uses its learned scales also where it is a dot product, as
                 the temperature of each head; in v2 a shortcut around each attention
+
+Its ablation "v4", v3 with one more level, is left out: the paper does not describe it.
 
 Features are `(N, C, H, W)` between stages and tokens `(N, H, W, C)` inside them.
 """

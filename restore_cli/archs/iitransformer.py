@@ -320,12 +320,13 @@ class IITransformer(WindowTransformer):
         right, bottom = -width % self.window_size, -height % self.window_size
         if right or bottom:
             picture = functional.pad(picture, (0, right, 0, bottom), mode="reflect")
-        restored = self._restored_in_place(picture) if self._may_work_in_place() else super().forward(picture)
+        restored = self._restored_in_place(picture) if self._works_in_place(picture) else super().forward(picture)
         return restored[..., : height * self.scale, : width * self.scale]
 
-    def _may_work_in_place(self) -> bool:
-        # A compiler unrolls the strips, and has its own ideas about memory.
-        if torch.is_grad_enabled() or torch.compiler.is_compiling():
+    def _works_in_place(self, picture: Tensor) -> bool:
+        batch, _, height, width = picture.shape
+        # A compiler would unroll the strips, and has its own ideas about memory.
+        if torch.is_grad_enabled() or torch.compiler.is_compiling() or batch * height * width <= STRIP_TOKENS:
             return False
         return self.norm_scheme in TOKENWISE_NORMS or (self.norm_scheme == "batch" and not self.training)
 
@@ -497,12 +498,12 @@ def _enlarged(rows: slice, scale: int) -> slice:
 
 
 VARIANTS: dict[str, dict[str, Any]] = {
-    "iitransformer-denoise": {},
-    "iitransformer-denoise-intra": {"attn_types": (("intra",) * 8,) * 4},
-    "iitransformer-denoise-inter": {"attn_types": (("inter",) * 8,) * 4},
-    "iitransformer-jpeg-grey": {"in_chans": 1, "img_size": 64},
+    "iitransformer-dn": {},
+    "iitransformer-dn-intra": {"attn_types": (("intra",) * 8,) * 4},
+    "iitransformer-dn-inter": {"attn_types": (("inter",) * 8,) * 4},
+    "iitransformer-car": {"in_chans": 1, "img_size": 64},
     **{
-        f"iitransformer-x{scale}": {"upscale": scale, "img_size": 64, "upsampler": "pixelshuffle"}
+        f"iitransformer-sr-x{scale}": {"upscale": scale, "img_size": 64, "upsampler": "pixelshuffle"}
         for scale in (2, 3, 4)
     },
 }

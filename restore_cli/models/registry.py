@@ -238,7 +238,7 @@ def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoa
                 supports_bfloat16="bf16" in module.precisions,
                 scale=module.scale,
                 input_channels=module.channels,
-                output_channels=module.channels,
+                output_channels=getattr(module, "output_channels", module.channels),
                 size_requirements=spandrel.SizeRequirements(
                     minimum=module.minimum_size, multiple_of=module.size_multiple
                 ),

@@ -9,7 +9,7 @@ from torch import nn
 from restore_cli.errors import DeviceError, InputError, RestoreError, UsageError
 from restore_cli.inference.device import OnDevice, choose_device, choose_precision
 from restore_cli.inference.restorer import Restorer
-from restore_cli.models.build import Model
+from restore_cli.models.build import Model, average_models
 from restore_cli.models.registry import Network
 from restore_cli.options import Precision, RunOptions
 from restore_cli.wrappers.ensemble import Ensemble
@@ -117,7 +117,7 @@ def test_overlap_is_twice_the_reach_and_tiles_grow_to_hold_it():
 def test_every_tile_size_gives_the_same_picture():
     picture = torch.rand(1, 3, 90, 70)
     whole = restorer(tile_px=0)(picture)
-    for tile_px in (None, 1, 16, 64):
+    for tile_px in (None, 40, 64):
         torch.testing.assert_close(restorer(tile_px=tile_px)(picture), whole, atol=1e-5, rtol=0)
 
 
@@ -194,3 +194,56 @@ def test_progress_is_told_from_zero_to_all():
     total = notes.seen[0][1]
     assert notes.seen == [(done, total) for done in range(total + 1)]
     assert total > 1
+
+
+def test_the_average_of_models_is_the_mean_of_their_results():
+    module = small_network("resnet", scale=1).float()
+    first, second = model("unet"), Model("other", model(module=module, size_rule=SizeRule(), scale=1).network)
+    picture = torch.rand(1, 3, 21, 18)
+    results = [Restorer(each, RunOptions("cpu"))(picture) for each in (first, second)]
+    together = Restorer(average_models([first, second]), RunOptions("cpu"))
+    torch.testing.assert_close(together(picture), (results[0] + results[1]) / 2)
+    assert "test + other" in together.model.name
+
+
+def test_tiles_of_an_average_fall_where_each_member_needs_them():
+    together = average_models([model("unet"), model("unet", size_rule=SizeRule(3))]).network
+    assert together.tile_multiple == 12
+
+
+@pytest.mark.parametrize(("facts", "word"), [({"channels": 1}, "channels"), ({"conditioning": "sigma"}, "conditioning")])
+def test_models_that_differ_in_kind_are_not_averaged(facts, word):
+    with pytest.raises(UsageError, match=word):
+        average_models([model("unet"), model("unet", **facts)])
+
+
+def test_crops_stand_in_for_tiles_and_hide_nothing_of_a_small_picture():
+    picture = torch.rand(1, 3, 20, 20)
+    torch.testing.assert_close(restorer(crops_px=32)(picture), restorer()(picture))
+    large = torch.rand(1, 3, 40, 56)
+    notes = Notes()
+    restored = restorer(crops_px=32, random_crops=2, observer=notes)(large)
+    assert restored.shape == large.shape
+    assert notes.seen[-1] == (6, 6)  # 2x2 that cover the picture, and two more
+
+
+def test_local_statistics_of_a_small_picture_are_those_of_the_whole():
+    facts = {"arch_id": "hinet", "radius_px": None}
+    small, large = torch.rand(1, 3, 16, 16), torch.rand(1, 3, 64, 64)
+    large[..., 32:] *= 0.1
+    plain = restorer(model_facts=facts)
+    local = restorer(model_facts=facts, local_statistics_px=32)
+    torch.testing.assert_close(local(small), plain(small), atol=1e-5, rtol=0)
+    assert (local(large) - plain(large)).abs().max() > 1e-3
+
+
+def test_the_papers_epsilon_reaches_the_wrapper():
+    picture = torch.rand(1, 3, 16, 16) * 1e-4
+    exact, papers = restorer(wne=True), restorer(wne=True, wne_eps=1e-5)
+    assert torch.equal(exact(2 * picture), 2 * exact(picture))
+    assert not torch.equal(papers(2 * picture), 2 * papers(picture))
+
+
+def test_a_network_made_for_whole_pictures_is_not_cut_unless_asked():
+    assert restorer(model_facts={"whole_picture": True}).policy.tile_px is None
+    assert restorer(model_facts={"whole_picture": True}, tile_px=64).policy.tile_px is not None
