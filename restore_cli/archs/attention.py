@@ -9,7 +9,7 @@ window, which is the pad wrapper's business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from math import isqrt
 from typing import Any
 
@@ -105,42 +105,28 @@ class WindowAttention(nn.Module):
         if keeps_index:
             self.register_buffer("relative_position_index", relative_position_index(window_size))
 
-    def forward(self, tokens: Tensor, index: Tensor | None = None) -> Tensor:
-        """`(B, H, W, C)` -> the same."""
-        size, shift = self.window_size, self.shift
+    def forward(self, tokens: Tensor, mask: Tensor, index: Tensor | None = None) -> Tensor:
+        """`(B, H, W, C)` -> the same.
+
+        Args:
+            tokens: the map.
+            mask: of its windows, (nW, size**2, size**2), as `shifted_window_mask` gives it for the map
+                or for whole rows of windows of a larger one; used where windows are shifted.
+            index: of the bias table, where it is not kept.
+        """
         height, width = tokens.shape[1:3]
         bias = position_bias(
             self.relative_position_bias_table, self.relative_position_index if index is None else index
         )
-        if shift:
-            tokens = tokens.roll((-shift, -shift), (1, 2))
-        parts = self.qkv(partition_windows(tokens, size)).chunk(3, dim=-1)
-        if shift:
-            parts = [part.unflatten(0, (-1, height // size, width // size)) for part in parts]
-            attended = self._attend_around_the_seam(parts, bias).flatten(0, 2)
+        if self.shift:
+            tokens = tokens.roll((-self.shift, -self.shift), (1, 2))
+        queries, keys, values = self.qkv(partition_windows(tokens, self.window_size)).chunk(3, dim=-1)
+        if self.shift:
+            attended = _attend_by_kind(queries, keys, values, bias, mask, width // self.window_size)
         else:
-            attended = attend(*parts, bias)
-        tokens = merge_windows(self.proj(attended), size, height, width)
-        return tokens.roll((shift, shift), (1, 2)) if shift else tokens
-
-    def _attend_around_the_seam(self, parts: Sequence[Tensor], bias: Tensor) -> Tensor:
-        """Attention where rolling wrapped pixels round: queries, keys and values (B, rows, columns, T, C).
-
-        Only the last row and the last column of windows hold such pixels, so there are four kinds of
-        windows, each with one mask. A mask for every single window, as in the published code, would
-        take more memory than all the rest.
-        """
-        size = self.window_size
-        masks = shifted_window_mask(2 * size, 2 * size, size, self.shift, bias.device, bias.dtype)
-        bands = []
-        for rows, of_rows in zip((slice(None, -1), slice(-1, None)), masks.unflatten(0, (2, 2)), strict=True):
-            pieces = []
-            for columns, mask in zip((slice(None, -1), slice(-1, None)), of_rows, strict=True):
-                piece = [part[:, rows, columns] for part in parts]
-                attended = attend(*(each.flatten(0, 2) for each in piece), bias + mask)
-                pieces.append(attended.view(piece[0].shape))
-            bands.append(torch.cat(pieces, dim=2))
-        return torch.cat(bands, dim=1)
+            attended = attend(queries, keys, values, bias)
+        tokens = merge_windows(self.proj(attended), self.window_size, height, width)
+        return tokens.roll((self.shift, self.shift), (1, 2)) if self.shift else tokens
 
 
 class FeedForward(nn.Module):
@@ -218,9 +204,9 @@ class SwinLayer(nn.Module):
         self.norm2 = residual_norm(norm, channels, eps)
         self.mlp = FeedForward(channels, mlp_ratio)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         normalized, rescale = self.norm1(tokens)
-        tokens = tokens + rescale * self.drop_path(self.attn(normalized))
+        tokens = tokens + rescale * self.drop_path(self.attn(normalized, mask))
         normalized, rescale = self.norm2(tokens)
         tokens = tokens + rescale * self.drop_path(self.mlp(normalized))
         return tokens
@@ -261,7 +247,8 @@ class WindowTransformer(nn.Module):
     """The skeleton: normalise colours, convolve, groups of layers, convolve, skip, enlarge.
 
     Args:
-        groups: modules from `(B, H, W, C)`, and whatever `_context` gives, to `(B, H, W, C)`.
+        groups: modules from `(B, H, W, C)`, the mask of shifted windows and whatever `_context` gives to
+            `(B, H, W, C)`.
         in_chans: picture channels, 1 (grey) or 3 (RGB).
         embed_dim: C, feature channels.
         window_size: side of the windows in pixels.
@@ -352,14 +339,18 @@ class WindowTransformer(nn.Module):
         return self._reconstruct(features, normalized) * (self.deviation / self.img_range) + self.mean
 
     def _deep(self, features: Tensor) -> Tensor:
+        height, width = features.shape[-2:]
         tokens: Tensor = self.patch_embed["norm"](features.permute(0, 2, 3, 1))
+        mask = shifted_window_mask(
+            height, width, self.window_size, self.window_size // 2, features.device, features.dtype
+        )
         for group in self.layers:
-            tokens = group(tokens, *self._context())
+            tokens = group(tokens, mask, *self._context())
         tokens = self.norm(tokens)
         return tokens.permute(0, 3, 1, 2)
 
     def _context(self) -> tuple[Tensor, ...]:
-        """What the groups need beside the tokens."""
+        """What the groups need beside the tokens and the mask."""
         return ()
 
     def _make_head(self, embed_dim: int, num_feat: int) -> None:
@@ -455,6 +446,32 @@ def differs_from_published(state_dict: Mapping[str, Tensor], first_layer: str, s
     if norm_scheme_of(state_dict, f"{first_layer}.norm1", settings) != "layernorm":
         return True
     return any(settings.get(name, usual) != usual for name, usual in TAKEN_FOR_GRANTED.items())
+
+
+def _attend_by_kind(queries: Tensor, keys: Tensor, values: Tensor, bias: Tensor, mask: Tensor, columns: int) -> Tensor:
+    """Attention inside shifted windows, `columns` in a row of them.
+
+    Rolling wraps pixels round into the last row and the last column of windows alone, so that windows
+    are of four kinds at most, each with one mask, at the corners of the map. Adding a mask to each
+    window's bias by itself, as the published code does, takes more memory than everything else.
+    """
+    masks = mask.unflatten(0, (-1, columns))
+    q, k, v = (part.unflatten(0, (-1, len(masks), columns)) for part in (queries, keys, values))
+
+    def kinds(count: int) -> list[tuple[slice, int]]:
+        """All but the last of `count` rows or columns, and the last, each with where to find its mask."""
+        last = (slice(-1, None), -1)
+        return [(slice(None, -1), 0), last] if count > 1 else [last]
+
+    bands = []
+    for rows, row in kinds(len(masks)):
+        pieces = []
+        for cols, column in kinds(columns):
+            windows = [part[:, rows, cols] for part in (q, k, v)]
+            queries, keys, values = (part.flatten(0, 2) for part in windows)
+            pieces.append(attend(queries, keys, values, bias + masks[row, column]).view(windows[0].shape))
+        bands.append(torch.cat(pieces, dim=2))
+    return torch.cat(bands, dim=1).flatten(0, 2)
 
 
 def _head_config(state_dict: Mapping[str, Tensor], in_chans: int) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class DenseGroup(nn.Module):
         )
         self.adjust5 = nn.Conv2d(channels + (LAYERS_PER_GROUP - 1) * growth, channels, 1)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         seen = tokens
         for layer, adjust in (
             (self.swin1, self.adjust1),
@@ -175,9 +175,9 @@ class DenseGroup(nn.Module):
             (self.swin3, self.adjust3),
             (self.swin4, self.adjust4),
         ):
-            added = functional.leaky_relu(convolve(adjust, layer(seen)), 0.2)
+            added = functional.leaky_relu(convolve(adjust, layer(seen, mask)), 0.2)
             seen = torch.cat([seen, added], dim=-1)
-        return tokens + 0.2 * convolve(self.adjust5, self.swin5(seen))
+        return tokens + 0.2 * convolve(self.adjust5, self.swin5(seen, mask))
 
 
 _LARGE = {"depths": (6,) * 12, "num_heads": (6,) * 12}

@@ -188,9 +188,9 @@ class HybridBlocks(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         self.overlap_attn = overlap
 
-    def forward(self, tokens: Tensor, index: Tensor, overlapping: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor, index: Tensor, overlapping: Tensor) -> Tensor:
         for block in self.blocks:
-            tokens = block(tokens, index)
+            tokens = block(tokens, mask, index)
         result: Tensor = self.overlap_attn(tokens, overlapping)
         return result
 
@@ -218,10 +218,10 @@ class HybridBlock(nn.Module):
         self.norm2 = residual_norm(norm, channels, eps)
         self.mlp = FeedForward(channels, mlp_ratio)
 
-    def forward(self, tokens: Tensor, index: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor, index: Tensor) -> Tensor:
         normalized, rescale = self.norm1(tokens)
         convolved = convolve(self.conv_block, normalized)
-        branch = self.drop_path(self.attn(normalized, index)) + self.conv_scale * convolved
+        branch = self.drop_path(self.attn(normalized, mask, index)) + self.conv_scale * convolved
         tokens = tokens + rescale * branch
         normalized, rescale = self.norm2(tokens)
         tokens = tokens + rescale * self.drop_path(self.mlp(normalized))

@@ -152,9 +152,9 @@ class SwinLayers(nn.Module):
         super().__init__()
         self.blocks = nn.ModuleList(layers)
 
-    def forward(self, tokens: Tensor) -> Tensor:
+    def forward(self, tokens: Tensor, mask: Tensor) -> Tensor:
         for block in self.blocks:
-            tokens = block(tokens)
+            tokens = block(tokens, mask)
         return tokens
 
 

@@ -72,7 +72,7 @@ def own_network(arch_id: str, config: Mapping[str, Any], state_dict: Mapping[str
         raise CheckpointError(f"unknown architecture '{arch_id}'.", f"Known: {', '.join(ARCHITECTURES)}.")
     try:
         module = architecture(arch_id)(**config)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise CheckpointError(f"a '{arch_id}' cannot be configured like that ({error}).") from error
     try:
         module.load_state_dict(state_dict)
@@ -217,16 +217,23 @@ def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoa
     except RuntimeError as error:
         raise CheckpointError(f"spandrel could not be imported: {error}.", TORCHVISION_HINT) from error
 
+    settings = {**stated, **overrides}
+
     class OwnArchitecture(spandrel.Architecture[nn.Module]):
         def __init__(self, arch_id: str) -> None:
             self._class = architecture(arch_id)
             super().__init__(id=arch_id, detect=KeyCondition.has_all(*self._class.signature_keys))
 
+        def detect(self, state_dict: Mapping[str, Any]) -> bool:
+            # Where keys do not suffice the class decides, knowing what file and caller say.
+            recognises = getattr(self._class, "recognises", None)
+            return super().detect(state_dict) if recognises is None else recognises(state_dict, settings)
+
         def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[nn.Module]:
             config = {**self._class.config_of(state_dict, stated), **overrides}
             try:
                 module = self._class(**config)
-            except TypeError as error:
+            except (TypeError, ValueError) as error:
                 raise CheckpointError(f"a '{self.id}' cannot be configured like that ({error}).") from error
             return spandrel.ImageModelDescriptor(
                 module,
@@ -245,5 +252,9 @@ def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoa
             )
 
     registry = spandrel.MAIN_REGISTRY.copy()
-    registry.add(*(spandrel.ArchSupport.from_architecture(OwnArchitecture(arch_id)) for arch_id in ARCHITECTURES))
+    # Before spandrel's of the same keys, which would build the published form whatever the file says.
+    before = tuple(spandrel.ArchId(name) for name in ("HAT", "SwinIR", "DRCT"))
+    registry.add(
+        *(spandrel.ArchSupport.from_architecture(OwnArchitecture(arch_id), before) for arch_id in ARCHITECTURES)
+    )
     return spandrel.ModelLoader(registry=registry)

@@ -11,9 +11,9 @@ from torch import nn
 
 import restore_cli
 from restore_cli.archs import architecture
-from restore_cli.archs.attention import DropPath, SwinLayer, attend, drop_rates
+from restore_cli.archs.attention import DropPath, SwinLayer, WindowAttention, attend, drop_rates, position_bias
 from restore_cli.archs.norms import NORM_SCHEMES
-from restore_cli.archs.windows import shifted_window_mask
+from restore_cli.archs.windows import merge_windows, partition_windows, shifted_window_mask
 from restore_cli.errors import CheckpointError
 from tests.networks import SMALL_CONFIGS
 
@@ -304,25 +304,48 @@ def test_attention_is_softmax_of_scaled_products_plus_bias():
             torch.testing.assert_close(found[window, :, channels], expected)
 
 
+def one_by_one(attention: WindowAttention, tokens: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """What shifted attention computes, each window on its own with the mask at its place."""
+    bias = position_bias(attention.relative_position_bias_table, attention.relative_position_index)
+    windows = partition_windows(tokens.roll((-2, -2), (1, 2)), 4)
+    parts = [attention.qkv(window[None]).chunk(3, dim=-1) for window in windows]
+    attended = [attend(*each, bias + mask[number % len(mask)]) for number, each in enumerate(parts)]
+    return merge_windows(attention.proj(torch.cat(attended)), 4, *tokens.shape[1:3]).roll((2, 2), (1, 2))
+
+
+@pytest.mark.parametrize(("height", "width"), [(4, 4), (4, 12), (12, 4), (8, 8), (12, 16)])
+def test_each_shifted_window_sees_what_its_own_mask_allows(height, width):
+    attention = lively(WindowAttention(8, 2, 4, 2)).double()
+    tokens = torch.randn(3, height, width, 8, dtype=torch.float64)
+    mask = shifted_window_mask(height, width, 4, 2, tokens.device, tokens.dtype)
+    torch.testing.assert_close(attention(tokens, mask), one_by_one(attention, tokens, mask))
+    # Rows of windows of a taller map, of which the last alone was wrapped round the bottom.
+    above = shifted_window_mask(height + 4, width, 4, 2, tokens.device, tokens.dtype)[: len(mask)]
+    torch.testing.assert_close(attention(tokens, above), one_by_one(attention, tokens, above))
+    assert not torch.allclose(attention(tokens, above), attention(tokens, mask))
+
+
 @pytest.mark.parametrize("shift", [0, 2])
 def test_fact_26_a_layernorm_sublayer_forgets_the_contrast(shift):
     layer = lively(SwinLayer(8, 2, 4, shift, 2.0, 16, "layernorm", eps=0)).double()
     nn.init.zeros_(layer.mlp.fc2.weight)
     nn.init.zeros_(layer.mlp.fc2.bias)
     tokens = torch.randn(2, 8, 12, 8, dtype=torch.float64)
-    branch = layer(tokens) - tokens
+    mask = shifted_window_mask(8, 12, 4, 2, tokens.device, tokens.dtype)
+    branch = layer(tokens, mask) - tokens
     for scale in (0.01, 3):
-        torch.testing.assert_close(layer(scale * tokens) - scale * tokens, branch)
+        torch.testing.assert_close(layer(scale * tokens, mask) - scale * tokens, branch)
 
 
 @pytest.mark.parametrize("shift", [0, 2])
 def test_fact_25_an_iln_layer_is_equivariant_to_contrast_and_brightness(shift):
     layer = lively(SwinLayer(8, 2, 4, shift, 2.0, 16, "iln", eps=0)).double()
     tokens = torch.randn(2, 8, 12, 8, dtype=torch.float64)
-    result = layer(tokens)
+    mask = shifted_window_mask(8, 12, 4, 2, tokens.device, tokens.dtype)
+    result = layer(tokens, mask)
     for scale in (0.01, 3):
-        torch.testing.assert_close(layer(scale * tokens), scale * result, rtol=1e-12, atol=1e-14)
-    torch.testing.assert_close(layer(tokens + 5), result + 5, rtol=1e-12, atol=1e-13)
+        torch.testing.assert_close(layer(scale * tokens, mask), scale * result, rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(layer(tokens + 5, mask), result + 5, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize(

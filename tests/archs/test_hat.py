@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import restore_cli
 from restore_cli.archs.hat import HAT, VARIANTS, HybridBlock, OverlappingBlock, overlapping_index
+from restore_cli.archs.windows import shifted_window_mask
 from tests.archs.test_attention import count, lively, on_meta, picture_of, renamed_to_layernorm
 
 PAIRS = [
@@ -52,12 +53,13 @@ def assert_same_to_parity(found: torch.Tensor, expected: torch.Tensor) -> None:
 def block_of(kind: str, norm: str, eps: float | None = None):
     """A block of a random network in float64, as a function of tokens (B, 8, 12, 12) alone."""
     network = tiny(norm=norm, eps=eps).double()
+    mask = shifted_window_mask(8, 12, 4, 2, torch.device("cpu"), torch.float64)
     group = network.layers[0].residual_group
     if kind == "overlapping":
         return group.overlap_attn, lambda tokens: group.overlap_attn(tokens, network.relative_position_index_OCA)
     block = group.blocks[BLOCKS.index(kind)]
     assert block.attn.shift == (2 if kind == "shifted" else 0)
-    return block, lambda tokens: block(tokens, network.relative_position_index_SA)
+    return block, lambda tokens: block(tokens, mask, network.relative_position_index_SA)
 
 
 def tokens_of(seed: int = 0) -> torch.Tensor:
