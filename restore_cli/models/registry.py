@@ -227,7 +227,7 @@ def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoa
         def detect(self, state_dict: Mapping[str, Any]) -> bool:
             # Where keys do not suffice the class decides, knowing what file and caller say.
             recognises = getattr(self._class, "recognises", None)
-            return super().detect(state_dict) if recognises is None else recognises(state_dict, settings)
+            return bool(super().detect(state_dict) if recognises is None else recognises(state_dict, settings))
 
         def load(self, state_dict: dict[str, Any]) -> ImageModelDescriptor[nn.Module]:
             config = {**self._class.config_of(state_dict, stated), **overrides}

@@ -86,6 +86,46 @@ def test_configuration_is_recovered_from_the_state_dict(arch_id):
     assert {name: tuple(v) if isinstance(v, list) else v for name, v in found.items()} == config
 
 
+def small_picture(network, batch=1, dtype=torch.float32):
+    side = max(2 * network.size_multiple, network.minimum_size)
+    return torch.rand(batch, 3, side, side, generator=torch.Generator().manual_seed(0)).to(dtype)
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_a_network_can_be_exported_and_the_program_computes_the_same(arch_id):
+    network = small_network(arch_id).float()
+    picture = small_picture(network)
+    program = torch.export.export(network, (picture,))
+    torch.testing.assert_close(program.module()(picture), network(picture), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_a_network_can_be_compiled_and_computes_the_same(arch_id):
+    network = small_network(arch_id).float()
+    picture = small_picture(network)
+    # The graph is what a network can break; which code is made of it is the compiler's affair.
+    compiled = torch.compile(network, backend="eager")
+    torch.testing.assert_close(compiled(picture), network(picture), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=["bf16", "fp16"])
+def test_half_precision_is_finite_and_near(arch_id, dtype):
+    network = small_network(arch_id).float()
+    picture = small_picture(network)
+    exact = network(picture)
+    with torch.autocast("cpu", dtype), torch.no_grad():
+        rounded = network(picture).float()
+    assert torch.isfinite(rounded).all()
+    assert (rounded - exact).abs().max() < 0.05 * (exact.max() - exact.min())
+
+
+@pytest.mark.parametrize("arch_id", ALL)
+def test_an_odd_batch_works(arch_id):
+    network = small_network(arch_id)
+    assert network(small_picture(network, batch=3, dtype=torch.float64)).shape[0] == 3
+
+
 def test_resnet_starts_from_nearest_neighbour():
     network = ResNet(width=4, depth=1, scale=3)
     torch.nn.init.zeros_(network.to_subpixels.weight)

@@ -211,7 +211,9 @@ def test_tiles_of_an_average_fall_where_each_member_needs_them():
     assert together.tile_multiple == 12
 
 
-@pytest.mark.parametrize(("facts", "word"), [({"channels": 1}, "channels"), ({"conditioning": "sigma"}, "conditioning")])
+@pytest.mark.parametrize(
+    ("facts", "word"), [({"channels": 1}, "channels"), ({"conditioning": "sigma"}, "conditioning")]
+)
 def test_models_that_differ_in_kind_are_not_averaged(facts, word):
     with pytest.raises(UsageError, match=word):
         average_models([model("unet"), model("unet", **facts)])
