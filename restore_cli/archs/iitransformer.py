@@ -139,19 +139,24 @@ class InterLayer(IntraLayer):
             rows, columns = attention.pixels(patches)
             return _circular(rows, attention.shift, height), _circular(columns, attention.shift, width)
 
-        # Of the rows in reach, by number. They are taken before anything is added to any of them.
-        kept: dict[int, tuple[Tensor, Tensor]] = {}
-        for asking, asked in attention.plan(len(tokens), grid):
-            for row in range(asked.top, asked.bottom):
-                if row not in kept:
-                    normalized, _ = self.norm1(_read(tokens, *place(Rectangle(row, row + 1, 0, grid[1]))))
-                    kept[row] = attention.keys_and_values(normalized)
-            for row in [row for row in kept if row < asked.top]:
-                del kept[row]
-            rows = [kept[row] for row in range(asked.top, asked.bottom)]
-            keys, values = (
-                torch.cat([row[part][:, :, :, asked.left : asked.right] for row in rows], dim=2) for part in (0, 1)
-            )
+        plan = attention.plan(len(tokens), grid)
+        # Keys and values of the rows in reach, taken before anything is added to them. A row takes the place
+        # of one that is out of reach: a list of rows would leave the heap in pieces as large as itself.
+        held = max(asked.bottom - asked.top for _, asked in plan)
+        kept: Tensor | None = None
+        taken = 0
+        for asking, asked in plan:
+            for row in range(taken, asked.bottom):
+                normalized, _ = self.norm1(_read(tokens, *place(Rectangle(row, row + 1, 0, grid[1]))))
+                new = attention.keys_and_values(normalized)
+                if kept is None:
+                    kept = new.new_empty(*new.shape[:3], held, *new.shape[4:])
+                kept[:, :, :, row % held] = new[:, :, :, 0]
+            taken = max(taken, asked.bottom)
+            assert kept is not None  # the first queries see the first row
+            first = asked.top % held
+            rows = _circular(slice(first, first + asked.bottom - asked.top), 0, held)
+            keys, values = torch.cat([kept[:, :, :, each, asked.left : asked.right] for each in rows], dim=3)
             normalized, rescale = self.norm1(_read(tokens, *place(asking)))
             answer = attention.answer(normalized, keys, values, attention.bias(asking, asked, grid))
             _add(tokens, *place(asking), rescale * answer)
@@ -346,7 +351,7 @@ class IITransformer(WindowTransformer):
             features = convolve(self.conv_after_body, self.norm(tokens[:, seen])).permute(0, 3, 1, 2)
             strip = self._reconstruct(features + self.conv_first(normalized[:, :, seen]), normalized[:, :, seen])
             restored[:, :, _enlarged(rows, self.scale)] = strip[:, :, _enlarged(own, self.scale)]
-        return restored * (self.deviation / self.img_range) + self.mean
+        return restored.mul_(self.deviation / self.img_range).add_(self.mean)
 
     @classmethod
     def config_of(cls, state_dict: Mapping[str, Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:

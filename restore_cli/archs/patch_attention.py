@@ -168,10 +168,9 @@ class PatchAttention(nn.Module):
         reach = grid if self._strays(grid) else (self.grid[0] - 1, self.grid[1] - 1)
         return plan_key_blocks(*grid, *reach, LOGIT_BYTES // (4 * self.heads * batch))
 
-    def keys_and_values(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Of rolled tokens (B, H, W, C), both (B, heads, rows, columns, numbers of a patch and head)."""
-        keys, values = self._projected(tokens, 1, 3).unbind(0)
-        return keys, values
+    def keys_and_values(self, tokens: Tensor) -> Tensor:
+        """Of rolled tokens (B, H, W, C), (2, B, heads, rows, columns, numbers of a patch and head)."""
+        return self._projected(tokens, 1, 3)
 
     def answer(self, tokens: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> Tensor:
         """What a rectangle of patches gets from what it sees.

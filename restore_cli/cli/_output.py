@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -74,6 +74,12 @@ class Display:
         """A line for standard output; nothing when JSON is wanted instead."""
         if not self.as_json:
             _print(one_line(line, getattr(sys.stdout, "encoding", None)))
+
+    def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """Aligned columns for standard output; never wrapped, so that a line is a row."""
+        widths = [max(len(row[column]) for row in (header, *rows)) for column in range(len(header))]
+        for row in (header, *rows):
+            self.data("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip())
 
     def document(self, value: Any) -> None:  # noqa: ANN401 - anything JSON can hold
         """The JSON document, when one is wanted."""

@@ -30,10 +30,19 @@ def list_models(
         raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
     display = Display(as_json=as_json)
     cards = [card for card in read_catalog().values() if task in (None, card.task)]
-    width = max((len(card.id) for card in cards), default=0)
-    for card in sorted(cards, key=lambda card: (card.task, card.id)):
-        origin = "embedded" if card.embedded else f"{card.file.bytes / 1e6:.0f} MB from the hub"
-        display.data(f"{card.id:<{width}}  {card.task:<8}  {origin}; {card.licence.name}; {card.summary}")
+    cards.sort(key=lambda card: (card.task, card.id))
+    rows = [
+        (
+            card.id,
+            card.task,
+            "embedded" if card.embedded else "hub",
+            f"{card.file.bytes / 1e6:.1f} MB",
+            card.licence.name,
+            card.summary,
+        )
+        for card in cards
+    ]
+    display.table(("model", "task", "from", "size", "licence", "what it is"), rows)
     display.document([dataclasses.asdict(card) for card in cards])
 
 
@@ -62,15 +71,25 @@ def arch(
 
     display = Display(as_json=as_json)
     facts = list(measure_variants(names))
-    for each in facts:
-        height, width = each.size
-        published = each.published
-        display.data(
-            f"{each.name:<18} {each.parameters:>12,} parameters{_against(published.parameters, each.parameters)}; "
-            f"{each.macs / 1e9:,.3f} G MACs at {width}x{height}{_against(published.macs, each.macs)}; "
-            f"reach {each.reach}; {each.advice}; {published.paper or each.arch}"
-            + (f" ({published.rule})" if published.rule else "")
+    header = ("network", "parameters", "published", "off by", "G MACs", "at", "published", "off by")
+    rows = [
+        (
+            each.name,
+            f"{each.parameters:,}",
+            *_against(each.published.parameters, each.parameters_difference, 1e6, "M"),
+            f"{each.macs / 1e9:.3f}",
+            f"{each.size[1]}x{each.size[0]}",
+            *_against(each.published.macs, each.macs_difference, 1e9, "G"),
         )
+        for each in facts
+    ]
+    display.table(
+        (*header, "reach", "large pictures", "paper; how it counts"),
+        [
+            (*row, each.reach, each.advice, "; ".join(filter(None, (each.published.paper, each.published.rule))))
+            for row, each in zip(rows, facts, strict=True)
+        ],
+    )
     display.document(
         [
             {
@@ -83,5 +102,7 @@ def arch(
     )
 
 
-def _against(published: float | None, ours: float) -> str:
-    return "" if published is None else f" (published {published / 1e6:,.2f} M, {ours / published - 1:+.2%})"
+def _against(published: float | None, difference: float | None, unit: float, name: str) -> tuple[str, str]:
+    if published is None or difference is None:
+        return "-", "-"
+    return f"{published / unit:.2f} {name}", f"{difference:+.2%}"
