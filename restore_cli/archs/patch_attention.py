@@ -38,15 +38,9 @@ class Rectangle(NamedTuple):
     right: int
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """Rows and columns."""
-        return self.bottom - self.top, self.right - self.left
-
-    @property
     def area(self) -> int:
         """Number of patches."""
-        rows, columns = self.shape
-        return rows * columns
+        return (self.bottom - self.top) * (self.right - self.left)
 
 
 def plan_key_blocks(
@@ -108,7 +102,7 @@ class PatchAttention(nn.Module):
     Args:
         channels: C.
         heads: number of heads, a divisor of C.
-        patch_size: side of the patches in pixels.
+        window_size: side of the patches in pixels, which are the windows of the layers between.
         grid: rows and columns of patches in a training picture.
         shift: pixels by which the map is rolled up and left before it is cut, and back afterwards.
         has_bias: learn a bias for each offset between two patches.
@@ -120,7 +114,7 @@ class PatchAttention(nn.Module):
         self,
         channels: int,
         heads: int,
-        patch_size: int,
+        window_size: int,
         grid: tuple[int, int],
         shift: int = 0,
         *,
@@ -130,7 +124,7 @@ class PatchAttention(nn.Module):
     ) -> None:
         super().__init__()
         self.heads = heads
-        self.patch_size = patch_size
+        self.window_size = window_size
         self.grid = grid
         self.shift = shift
         self.hides_wrapped = hides_wrapped
@@ -184,7 +178,7 @@ class PatchAttention(nn.Module):
             (B, h, w, C).
         """
         batch, height, width, channels = tokens.shape
-        size = self.patch_size
+        size = self.window_size
         queries = self._projected(tokens, 0, 1)[0].flatten(2, 3) * self.scale
         logits = queries @ keys.flatten(2, 3).transpose(-2, -1) + bias
         attended = logits.softmax(dim=-1).to(values.dtype) @ values.flatten(2, 3)
@@ -222,18 +216,18 @@ class PatchAttention(nn.Module):
         bias = table.t()[:, index.reshape(pairs)].masked_fill(~kept.reshape(pairs), excluded)
         if self.hides_wrapped and (self.shift or self._strays(grid)):
             hidden = ~is_last(asking, grid, device)[:, None] & is_last(asked, grid, device)
-            bias = bias + torch.zeros_like(bias[0]).masked_fill(hidden, MASKED)
+            bias = bias + MASKED * hidden
         return bias
 
     def pixels(self, patches: Rectangle) -> tuple[slice, slice]:
         """Rows and columns of pixels of a rectangle of patches."""
-        top, bottom, left, right = (self.patch_size * edge for edge in patches)
+        top, bottom, left, right = (self.window_size * edge for edge in patches)
         return slice(top, bottom), slice(left, right)
 
     def _projected(self, tokens: Tensor, first: int, last: int) -> Tensor:
         """Of queries, keys and values those from `first` to before `last`, stacked, per head and patch."""
         batch, height, width, channels = tokens.shape
-        size, wanted = self.patch_size, slice(first * channels, last * channels)
+        size, wanted = self.window_size, slice(first * channels, last * channels)
         projected = functional.linear(tokens, self.qkv.weight[wanted], self.qkv.bias[wanted])
         shape = (batch, height // size, size, width // size, size, last - first, self.heads, channels // self.heads)
         return projected.view(shape).permute(5, 0, 6, 1, 3, 2, 4, 7).flatten(5)
