@@ -23,8 +23,8 @@ compute all, in time that grows with the square of the picture.
 Wrapping. In layers shifted by half a patch, rolling puts what it wraps round into the last row and column
 of patches. Both modes count distance by where a patch lies after rolling, and add -100 where another
 patch would look at a wrapped one; wrapped ones look at whatever is in reach. (The code also adds -100
-to everything a wrapped patch sees, which changes nothing.) "official" does so in unshifted layers, too, when the
-size is not the training size; the code gives no reason.
+to everything a wrapped patch sees, which changes nothing.) "official" does so in unshifted layers, too,
+when the size is not the training size.
 
 Scale. Logits are divided by the root of a head's channels, not of a token's numbers: the paper means it.
 
@@ -36,10 +36,11 @@ channels it keeps
     keys and values in reach      43 patch rows at the published sizes: 43 * 8 * width * 2 * C numbers
 
 and pieces of bounded size, 0.4 GB; torch itself takes 0.5 GB. At 2048x2048, C = 180 and bfloat16 that is
-3.0 + 1.5 + 0.5 + 0.4 + 0.5 GB and a few copies of the picture. Measured with `restore bench masked`: MEASURED.
-The first convolution is computed twice rather than kept. Rounding the skip, which is once a block, adds
-at most a tenth to the error that bfloat16 makes anyway (measured with random weights). Where gradients are
-wanted, or a norm takes statistics of the whole picture, everything is kept, as usual.
+3.0 + 1.5 + 0.5 + 0.4 + 0.5 GB and a few copies of the picture, 6.3 GB by what `restore bench masked` measured
+of smaller ones: 1.4 GB at 512x512, 2.5 at 1024x1024, 3.7 at 1448x1448. The first convolution is computed twice
+rather than kept. Rounding the skip, which is once a block, adds at most about a tenth to the error that
+bfloat16 makes anyway (measured with random weights). Where gradients are wanted, or a norm takes
+statistics of the whole picture, everything is kept, as usual.
 """
 
 from __future__ import annotations
@@ -415,7 +416,10 @@ class IITransformer(WindowTransformer):
 
     @classmethod
     def recognises(cls, state_dict: Mapping[str, Tensor], settings: Mapping[str, Any]) -> bool:
-        """Whether these are weights of an iiTransformer, rather than of a SwinIR, whose names are the same."""
+        """Whether these are weights of an iiTransformer, rather than of a SwinIR, whose names are the same.
+
+        Tables of two sizes tell, or the mask of a shifted 'inter' layer, or an 'attn_types' in `settings`.
+        """
         if not all(key in state_dict for key in cls.signature_keys):
             return False
         if "attn_types" in settings:
