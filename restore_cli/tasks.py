@@ -40,7 +40,7 @@ class Task:
         suffix: of a result beside its input; '{scale}' is filled in.
         scales: enlargements the task offers; the first is the default.
         conditioning: what the task's networks may need to know.
-        default_models: card ids by variant ('x4', 'color', 'grey'); none where no weights exist yet.
+        default_models: card ids by variant ('x4', 'color'); none where no weights exist yet.
         try_models: card ids and hub addresses to name while there is no default.
         protocol: of `restore_cli.evaluation.protocol`.
         degradation: kind of `restore_cli.degradations` that makes the task's input from a clean picture.
@@ -57,7 +57,7 @@ class Task:
     default_models: dict[str, str] = field(default_factory=dict)
     try_models: tuple[str, ...] = ()
 
-    def default_model(self, scale: int | None = None, channels: int = 3) -> str:
+    def default_model(self, scale: int | None = None) -> str:
         """The card id to use when the user names no model.
 
         Raises:
@@ -71,7 +71,7 @@ class Task:
             raise UsageError(
                 f"--scale {scale}: {self.name} offers {offered}.", "Other scales need a --model of theirs."
             )
-        variant = f"x{scale}" if self.enlarges else ("grey" if channels == 1 else "color")
+        variant = f"x{scale}" if self.enlarges else "color"
         if variant in self.default_models:
             return self.default_models[variant]
         what = f"{self.name} {variant}" if self.enlarges else self.name
@@ -117,7 +117,7 @@ TASKS: dict[str, Task] = {
             degradation="gaussian-noise",
             conditioning=SIGMA,
             # Grey pictures run through the colour network until a grey one is trained.
-            default_models={"color": "unet-denoise-color", "grey": "unet-denoise-color"},
+            default_models={"color": "unet-denoise-color"},
         ),
         Task(
             "deblur",

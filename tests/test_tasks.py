@@ -71,9 +71,9 @@ def test_the_patterns_one_can_ask_for_are_those_that_can_be_made():
     assert [each.value for each in Cfa] == list(BAYER_PATTERNS)
 
 
-def test_the_default_model_follows_scale_and_channels():
+def test_the_default_model_follows_the_scale():
     assert TASKS["sr"].default_model() == TASKS["sr"].default_model(4) == TASKS["sr"].default_models["x4"]
-    assert TASKS["denoise"].default_model(channels=1) == TASKS["denoise"].default_models["grey"]
+    assert TASKS["denoise"].default_model() == TASKS["denoise"].default_models["color"]
 
 
 def test_a_scale_that_is_not_offered_is_refused_0_included():

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from restore_cli import __version__
-from restore_cli.cli import inspect, models, restore, train
+from restore_cli.cli import bench, inspect, models, restore, train
 from restore_cli.cli._shell import guarded
 
 __all__ = ["app", "main"]
@@ -27,6 +27,7 @@ for name, command in restore.COMMANDS.items():
 app.command("train", epilog=train.EPILOG, no_args_is_help=True)(guarded(train.train_recipe))
 app.command("inspect", epilog=inspect.EPILOG, no_args_is_help=True)(guarded(inspect.inspect_network))
 app.add_typer(models.app, name="models")
+app.add_typer(bench.app, name="bench")
 
 
 def _print_version(wanted: bool) -> None:

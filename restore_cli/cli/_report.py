@@ -40,7 +40,7 @@ def print_plan(display: Display, jobs: list[Job], work: Work) -> int:
             record |= {"status": "would fail", "message": error.message, "hint": error.hint}
             display.error(error.message, error.hint)
             continue
-        tiles = restorer.policy.count(height, width)
+        tiles = restorer.pieces(height, width)
         record |= {"status": "planned", "width": width * scale, "height": height * scale, "tiles": tiles}
         sizes = f"{source} ({width}x{height}) -> {target} ({width * scale}x{height * scale})"
         display.data(f"{sizes}, {tiles} {'tile' if tiles == 1 else 'tiles'}")
@@ -95,7 +95,9 @@ def _facts(work: Work) -> dict[str, Any]:
 
 
 def _tile_text(restorer: Restorer) -> str:
-    policy = restorer.policy
+    policy, crops = restorer.policy, restorer.crops
+    if crops is not None:
+        return f"{crops.crop_px} px, overlaps averaged"
     return "the whole picture" if policy.tile_px is None else f"{policy.tile_px} px, {policy.overlap_px} shared"
 
 

@@ -31,16 +31,26 @@ def inspect_network(
     wne: Annotated[bool | None, typer.Option("--wne/--no-wne", help="Wrap for normalization equivariance.")] = None,
     device: Annotated[str, typer.Option(metavar="auto|cpu|cuda[:n]|mps", help="Where the network runs.")] = "auto",
     precision: Annotated[Precision, typer.Option(help="Arithmetic of the network.")] = Precision.FP32,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never ask the network for a model.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.")] = False,
 ) -> None:
     """Print feature magnitude and channel entropy after each block, and the equivariance defect."""
     from restore_cli.inference.inspect import as_batch, block_statistics, equivariance_defect
     from restore_cli.inference.restorer import Restorer
+    from restore_cli.io.paths import check_target, is_same_file
     from restore_cli.io.read import read_image
     from restore_cli.models.build import build_model
 
-    display = Display(as_json=as_json)
-    restorer = Restorer(build_model(model), RunOptions(device, precision, tile_px=0, wne=wne), display)
+    display = Display(quiet=quiet, as_json=as_json)
+    for target in (plot, csv_file):
+        if target is not None:
+            if is_same_file(target, picture):
+                raise OutputError(f"{target} is the picture itself.", "Choose another name.")
+            check_target(target, overwrite=overwrite)
+    built = build_model(model, offline=offline, progress=display.download)
+    restorer = Restorer(built, RunOptions(device, precision, tile_px=0, wne=wne), display)
     batch = as_batch(read_image(picture).pixels, restorer.channels)
     blocks = block_statistics(restorer, batch, sigma_255=sigma)
     if not blocks:

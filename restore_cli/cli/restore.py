@@ -158,7 +158,7 @@ def _run(
         location = locate(name)
         if location.card:
             task.check_scale(scale, location.card.scale, name)
-        if shared.dry_run and location.hub and not is_cached(location.hub):
+        if shared.dry_run and not shared.offline and location.hub and not is_cached(location.hub):
             display.data(f"{name}: would first be downloaded from {location.hub.address}; then the plan can be made.")
             display.document({"model": name, "dry_run": True, "download": location.hub.address})
             return
@@ -166,7 +166,9 @@ def _run(
     model = models[0] if len(models) == 1 else average_models(models)
     task.check_scale(scale, model.network.scale, model.name)
     jobs = plan_jobs(shared.inputs, task, model.network.scale, output, recursive=shared.recursive)
-    work = Work(task, Restorer(model, run, display), hints, finish, output.existing, references)
+    restorer = Restorer(model, run, display)
+    restorer.check(hints)
+    work = Work(task, restorer, hints, finish, output.existing, references)
     if shared.dry_run:
         raise typer.Exit(print_plan(display, jobs, work))
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from restore_cli.cli._output import Display
+from restore_cli.errors import UsageError
 
 __all__ = ["EPILOG", "train_recipe"]
 
@@ -29,12 +30,16 @@ def train_recipe(
     """Train a network as a recipe says."""
     from restore_cli.inference.device import choose_device
     from restore_cli.training.config import read_recipe
-    from restore_cli.training.export import export_model
+    from restore_cli.training.export import check_card, export_model
     from restore_cli.training.loop import Budget, train
 
     display = Display(quiet=quiet)
-    choose_device(device)
+    device = str(choose_device(device))
+    if minutes is not None and minutes <= 0:
+        raise UsageError(f"--minutes {minutes:g}: no time at all.", "Give a positive number.")
     read = read_recipe(recipe)
+    if export is not None:
+        check_card(read)
     run_dir = out or Path("runs") / read.name
     budget = Budget(read.optimizer.minutes if minutes is None else minutes)
     checkpoint = train(read, data, run_dir, budget=budget, device=device, resume=resume, show_progress=not quiet)

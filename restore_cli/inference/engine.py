@@ -10,20 +10,19 @@ import torch
 
 from restore_cli.degradations.mosaic import mosaic_to_sparse_rgb
 from restore_cli.degradations.resize import resize_bicubic
-from restore_cli.errors import InputError, UsageError
+from restore_cli.errors import InputError, OutputError, UsageError
 from restore_cli.inference.restorer import Restorer
 from restore_cli.io.formats import format_for
 from restore_cli.io.image import FloatArray, Image
-from restore_cli.io.paths import check_target
+from restore_cli.io.paths import check_target, is_same_file
 from restore_cli.io.read import read_image
 from restore_cli.io.write import write_image
 from restore_cli.models.build import build_model
-from restore_cli.options import FinishOptions, Hints, RunOptions
+from restore_cli.options import Cfa, FinishOptions, Hints, RunOptions
 from restore_cli.tasks import TASKS, Task
 
 __all__ = ["check_mask_size", "restore", "restore_image"]
 
-TWO_VIEWS_CHANNELS = 6
 # Below this opacity a pixel's own colour cannot be recovered from the premultiplied one.
 FAINT = 1 / 1024
 
@@ -37,6 +36,7 @@ def restore(
     scale: int | None = None,
     sigma_255: float | None = None,
     quality_factor: float | None = None,
+    cfa: str = "rggb",
     strength: float = 1.0,
     mask: str | Path | None = None,
     overwrite: bool = False,
@@ -52,6 +52,7 @@ def restore(
         model: card id, checkpoint file or hub address; the task's default if left out.
         scale: for 'sr', the enlargement.
         sigma_255, quality_factor: what the model must be told.
+        cfa: for 'demosaic', the Bayer pattern: 'rggb', 'bggr', 'grbg' or 'gbrg'.
         strength, mask: how the result meets the input, see `FinishOptions`.
         overwrite: replace `target` if it exists.
         options: device, precision, tiles, ensemble, WNE.
@@ -62,7 +63,12 @@ def restore(
     """
     if task not in TASKS:
         raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
+    if cfa not in {pattern.value for pattern in Cfa}:
+        raise UsageError(f"Unknown Bayer pattern '{cfa}'.", f"One of {', '.join(pattern.value for pattern in Cfa)}.")
+    hints = Hints(sigma_255, quality_factor, Cfa(cfa))
     row = TASKS[task]
+    if target is not None and is_same_file(Path(source), Path(target)):
+        raise OutputError(f"{target} is the input.", "Name another file.")
     if target is not None:
         format_for(Path(target))
         check_target(Path(target), overwrite=overwrite)
@@ -70,7 +76,7 @@ def restore(
     row.check_scale(scale, built.network.scale, built.name)
     finish = FinishOptions(strength, None if mask is None else Path(mask))
     image = read_image(Path(source))
-    restored = restore_image(image, Restorer(built, options), row, Hints(sigma_255, quality_factor), finish)
+    restored = restore_image(image, Restorer(built, options), row, hints, finish)
     if target is not None:
         write_image(restored, Path(target), overwrite=overwrite)
     return restored
@@ -96,11 +102,12 @@ def restore_image(
     """
     hints, finish = hints or Hints(), finish or FinishOptions()
     finish.check_task(task)
+    restorer.check(hints)
     # Read before the work: a mask that does not fit should fail at once.
     mask = None if finish.mask is None else _read_mask(finish.mask, image, restorer.scale, finish.feather_px)
     size = (image.height * restorer.scale, image.width * restorer.scale)
     pixels = _sparse_mosaic(image, hints.cfa) if task.input == "mosaic" else image.pixels
-    views = _with_second_view(image, hints.second_view, restorer)
+    views = _with_second_view(image, hints.second_view)
     alpha = image.alpha
     if views is not None:
         restored = _run(views, restorer, hints)
@@ -162,15 +169,10 @@ def _run(pixels: FloatArray, restorer: Restorer, hints: Hints) -> FloatArray:
     return restored
 
 
-def _with_second_view(image: Image, path: Path | None, restorer: Restorer) -> FloatArray | None:
-    """Both views stacked along the channels, (H, W, 2C), for a network of two; None for one of one."""
-    takes_two = restorer.channels == TWO_VIEWS_CHANNELS
-    if path is None and takes_two:
-        raise UsageError(f"{restorer.model.name} takes two views of a scene.", "Add --second-view FILE.")
+def _with_second_view(image: Image, path: Path | None) -> FloatArray | None:
+    """Both views stacked along the channels, (H, W, 6); None where there is one."""
     if path is None:
         return None
-    if not takes_two:
-        raise UsageError(f"{restorer.model.name} takes one view.", "Leave out --second-view, or name another --model.")
     second = read_image(path)
     if (second.height, second.width) != (image.height, image.width):
         raise InputError(

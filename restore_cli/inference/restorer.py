@@ -24,8 +24,9 @@ from restore_cli.wrappers.pad import Padded
 from restore_cli.wrappers.tile import Tiled, TilePolicy
 from restore_cli.wrappers.wne import NormalizationEquivariant
 
-__all__ = ["Observer", "Restorer", "load_model"]
+__all__ = ["TWO_VIEWS_CHANNELS", "Observer", "Restorer", "load_model"]
 
+TWO_VIEWS_CHANNELS = 6
 # Sides of a tile in input pixels. A device that has less memory finds out and halves. Networks of
 # unknown reach are transformers as a rule, which need several times the memory of a convolution.
 AUTO_TILE_PX = 1024
@@ -62,6 +63,7 @@ class Restorer:
         model: the network and its facts.
         device, precision: where and how it runs.
         policy: how pictures are cut, when they are.
+        crops: averages overlapping crops in place of tiles; None as a rule.
         wne: whether it is wrapped for normalization equivariance.
     """
 
@@ -75,6 +77,9 @@ class Restorer:
         self.policy = _tile_policy(network, options)
         self.wne = model.wne if options.wne is None else options.wne
         self.tta = options.tta
+        if options.wne_eps and not self.wne:
+            raise UsageError("--wne-eps has no effect on a network that is not wrapped.", "Add --wne, or leave it out.")
+        self.crops: AveragedCrops | None = None
         self._observer = observer
         self._chain = self._wrapped(options, observer)
 
@@ -108,30 +113,57 @@ class Restorer:
             raise InputError(f"{self.model.name} takes (N, {self.channels}, H, W), not {found}.")
         if not picture.is_floating_point():
             raise InputError(f"{self.model.name} takes floating pictures in [0, 1], not {picture.dtype}.")
-        conditioning = self._conditioning(picture, Hints(sigma_255, quality_factor))
-        with torch.inference_mode():
+        hints = Hints(sigma_255, quality_factor)
+        self._check_levels(hints)
+        conditioning = self._conditioning(picture, hints)
+        # Not inference_mode, whose tensors the caller could not train on.
+        with torch.no_grad():
             restored: torch.Tensor = self._chain(picture, **conditioning)
-        # Out of inference mode, so that the caller may do anything with it.
-        return restored.clone() if restored.is_inference() else restored
+        return restored
+
+    def check(self, hints: Hints) -> None:
+        """What can be said of `hints` before a picture is read.
+
+        Raises:
+            UsageError: the network must be told something they do not say, or takes another number of views.
+        """
+        self._check_levels(hints)
+        name, network = self.model.name, self.model.network
+        if network.channels == TWO_VIEWS_CHANNELS and hints.second_view is None:
+            raise UsageError(f"{name} takes two views of a scene.", "Add --second-view FILE.")
+        if network.channels != TWO_VIEWS_CHANNELS and hints.second_view is not None:
+            raise UsageError(f"{name} takes one view.", "Leave out --second-view, or name another --model.")
+
+    def _check_levels(self, hints: Hints) -> None:
+        name, network = self.model.name, self.model.network
+        if network.conditioning == "sigma" and hints.sigma_255 is None:
+            raise UsageError(f"{name} must be told the noise level.", "Add --sigma LEVEL (0 to 255, 25 is strong).")
+        unused = {SIGMA: network.conditioning != "sigma", QUALITY_FACTOR: "quality" not in network.accepts}
+        for conditioning, is_unused in unused.items():
+            if is_unused and getattr(hints, conditioning.name) is not None:
+                self._observer.note(f"{name} finds the level by itself: {conditioning.option} is not used.")
+
+    def pieces(self, height: int, width: int) -> int:
+        """How many tiles, or crops, a picture of this size is cut into."""
+        if self.crops is not None:
+            return len(self.crops.plan(height, width))
+        return self.policy.count(height, width)
 
     def _conditioning(self, picture: torch.Tensor, hints: Hints) -> dict[str, torch.Tensor]:
-        needed = self.model.network.conditioning
-        if needed == "sigma":
-            if hints.sigma_255 is None:
-                raise UsageError(
-                    f"{self.model.name} must be told the noise level.", "Add --sigma LEVEL (0 to 255, 25 is strong)."
-                )
-            return {"sigma": picture.new_full((1, 1, 1, 1), hints.sigma_255 / 255)}
-        for unused in (SIGMA, QUALITY_FACTOR):
-            if getattr(hints, unused.name) is not None:
-                self._observer.note(f"{self.model.name} finds the level by itself: {unused.option} is not used.")
-        return {}
+        network = self.model.network
+        given = {}
+        if network.conditioning == "sigma" and hints.sigma_255 is not None:
+            given["sigma"] = picture.new_full((1, 1, 1, 1), hints.sigma_255 / 255)
+        if "quality" in network.accepts and hints.quality_factor is not None:
+            given["quality"] = picture.new_full((1, 1, 1, 1), hints.quality_factor)
+        return given
 
     def _wrapped(self, options: RunOptions, observer: Observer) -> nn.Module:
         facts = self.model.network
         network = facts.module
         if options.local_statistics_px is not None:
-            network = with_local_statistics(network, options.local_statistics_px, channels=facts.channels)
+            needed = {"sigma": torch.zeros(1, 1, 1, 1)} if facts.conditioning == "sigma" else {}
+            network = with_local_statistics(network, options.local_statistics_px, channels=facts.channels, **needed)
         chain: nn.Module = OnDevice(
             network,
             self.device,
@@ -140,7 +172,7 @@ class Restorer:
         )
         chain = Padded(chain, facts.size_rule, facts.scale)
         if options.crops_px is not None:
-            chain = AveragedCrops(
+            chain = self.crops = AveragedCrops(
                 chain,
                 options.crops_px,
                 facts.scale,
@@ -192,6 +224,8 @@ def load_model(
     Raises:
         ModelNotFoundError, CheckpointError, DownloadError, DeviceError, UsageError
     """
+    if precision not in {each.value for each in Precision}:
+        raise UsageError(f"Unknown precision '{precision}'.", f"One of {', '.join(each.value for each in Precision)}.")
     options = RunOptions(device, Precision(precision), tile_px, overlap_px, tta, wne)
     return Restorer(build_model(str(spec), offline=offline, overrides=overrides), options)
 

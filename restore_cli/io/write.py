@@ -86,7 +86,7 @@ def _explained(path: Path, shown: str) -> Iterator[None]:
     try:
         yield
     except PictureError as error:
-        raise OutputError(f"Cannot write {shown}: it {error.found}.", "Use --format png, or --strip.") from error
+        raise OutputError(f"Cannot write {shown}: it {error.found}.", "Use --format png.") from error
     except FileExistsError as error:
         if path.exists():
             raise OutputError(f"{shown} exists already.", "Give another name, or --overwrite.") from error

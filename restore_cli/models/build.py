@@ -8,6 +8,7 @@ hf:owner/repo/file[@revision]     a file on the Hugging Face hub
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import lcm
@@ -66,9 +67,10 @@ def locate(spec: str) -> Location:
     """
     if spec.startswith(HUB_PREFIX):
         return Location(spec, hub=HubFile.parse(spec))
-    if Path(spec).is_file():
+    # os.path, which answers no where Path raises: for a name too long to be a file's.
+    if os.path.isfile(spec):
         return Location(Path(spec).name, path=Path(spec))
-    if Path(spec).is_dir():
+    if os.path.isdir(spec):
         raise ModelNotFoundError(f"{spec}: a folder, not a model file.", "Name the file inside it.")
     if spec.lower().endswith(MODEL_SUFFIXES) or "/" in spec or "\\" in spec:
         raise ModelNotFoundError(f"{spec}: no such model file.", "Check the path, or see `restore models list`.")
@@ -146,6 +148,7 @@ def average_models(models: Sequence[Model]) -> Model:
         size_rule=SizeRule(),
         radius_px=None if None in radii else max(radius for radius in radii if radius is not None),
         overlap_px=max(network.overlap_px for network in networks),
+        whole_picture=all(network.whole_picture for network in networks),
         tile_multiple=lcm(*(network.size_rule.multiple for network in networks)),
         conditioning=first.network.conditioning,
         precisions=tuple(each for each in first.network.precisions if all(each in n.precisions for n in networks)),

@@ -66,4 +66,8 @@ def _folders() -> list[Path]:
     # The wheel is installed as ordinary files, so the resource is a path.
     packaged = Path(str(resources.files("restore_cli") / "weights"))
     added = os.environ.get(CARD_FOLDERS_VARIABLE, "").split(os.pathsep)
-    return [packaged, *(Path(folder) for folder in added if folder)]
+    folders = [Path(folder) for folder in added if folder]
+    for folder in folders:
+        if not folder.is_dir():
+            raise RecipeError(f"{CARD_FOLDERS_VARIABLE}: {folder} is no folder.", "Check the variable.")
+    return [packaged, *folders]

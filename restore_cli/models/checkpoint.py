@@ -71,6 +71,8 @@ def _read_safetensors(path: Path) -> Checkpoint:
         config = json.loads(metadata.get("config", "{}"))
     except ValueError as error:
         raise CheckpointError(f"{path}: its metadata entry 'config' is not JSON ({error}).") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path}: its metadata entry 'config' is not a table.")
     return Checkpoint(_unwrap(state_dict, path), config)
 
 

@@ -27,9 +27,9 @@ TORCHVISION_HINT = (
     "torch and torchvision come from different builds. Install the torchvision that matches this torch, "
     "from the same index (https://pytorch.org/get-started/locally)."
 )
-# Networks that see no further than their convolutions reach, which are then counted.
 # Grey, colour, and colour from two views.
 PICTURE_CHANNELS = (1, 3, 6)
+# Networks that see no further than their convolutions reach, which are then counted.
 PURELY_CONVOLUTIONAL = frozenset({"DnCNN"})
 # Modules that change no pixel's neighbourhood; normalisation uses running statistics in eval mode.
 POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.BatchNorm2d, nn.Identity, nn.Dropout)
@@ -50,6 +50,7 @@ class Network:
         tile_multiple: tile corners are multiples of this; None takes the size rule's.
         whole_picture: better run in one piece than in tiles, and made for it.
         conditioning: 'blind', or the argument `module` must be given.
+        accepts: arguments it may be given.
         precisions: beside fp32, those the architecture is known to survive.
     """
 
@@ -63,6 +64,7 @@ class Network:
     tile_multiple: int | None = None
     whole_picture: bool = False
     conditioning: str = "blind"
+    accepts: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
 
 
@@ -110,7 +112,9 @@ def detect_network(
             f"no known architecture has these {len(state_dict)} tensors ({shown}, ...).",
             "spandrel's list of architectures is at https://github.com/chaiNNer-org/spandrel.",
         ) from error
-    except (RuntimeError, KeyError, ValueError, AssertionError) as error:
+    except CheckpointError:
+        raise
+    except Exception as error:  # forty adapters guess from shapes; a hostile file makes them fail in any way
         raise CheckpointError(f"recognised, but the weights do not fit ({_one_line(error)}).") from error
     if not isinstance(descriptor, ImageModelDescriptor):
         raise CheckpointError(f"a {descriptor.architecture.name} network, which does not map a picture to a picture.")
@@ -136,10 +140,11 @@ def _from_descriptor(descriptor: ImageModelDescriptor[Any]) -> Network:
         name for name, safe in (("fp16", descriptor.supports_half), ("bf16", descriptor.supports_bfloat16)) if safe
     )
     conditioning = "blind"
+    accepts: tuple[str, ...] = ()
     if arch == "DRUNet" or (arch == "DnCNN" and getattr(module, "mode", "") == "FDnCNN"):
         module, conditioning = _WithNoiseMap(module), "sigma"
     elif arch == "FBCNN":
-        module = _FirstOutput(module)
+        module, accepts = _WithQuality(module), ("quality",)
     return Network(
         module=module,
         arch=descriptor.architecture.name,
@@ -148,6 +153,7 @@ def _from_descriptor(descriptor: ImageModelDescriptor[Any]) -> Network:
         size_rule=SizeRule(max(1, requirements.multiple_of), max(1, requirements.minimum), requirements.square),
         radius_px=_convolution_reach(module) if arch in PURELY_CONVOLUTIONAL else None,
         conditioning=conditioning,
+        accepts=accepts,
         precisions=precisions,
     )
 
@@ -179,15 +185,17 @@ class _WithNoiseMap(nn.Module):
         return restored
 
 
-class _FirstOutput(nn.Module):
-    """A network that returns the picture first and estimates after it."""
+class _WithQuality(nn.Module):
+    """FBCNN: returns the picture and its estimate of the JPEG quality, and can be told another one."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
         self.inner = inner
 
-    def forward(self, picture: Tensor) -> Tensor:
-        restored: Tensor = self.inner(picture)[0]
+    def forward(self, picture: Tensor, quality: Tensor | None = None) -> Tensor:
+        # It was trained on 1 - quality/100.
+        told = None if quality is None else 1 - quality.reshape(1, 1) / 100
+        restored: Tensor = self.inner(picture, told)[0]
         return restored
 
 

@@ -11,13 +11,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from restore_cli.archs import ARCHITECTURES
 from restore_cli.degradations.recipes import DEGRADATIONS, Degradation
 from restore_cli.errors import RecipeError
 from restore_cli.tables import from_table, read_toml
+from restore_cli.tasks import TASKS
+from restore_cli.training.losses import LOSS_FUNCTIONS
 
 __all__ = ["DataRecipe", "NetworkRecipe", "OptimizerRecipe", "Recipe", "read_recipe"]
-
-LOSSES = ("charbonnier", "l1", "mse", "psnr")
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class OptimizerRecipe:
     """Adam with a linear warm-up and a cosine to `last_rate` over the budget.
 
     Attributes:
-        loss: one of `LOSSES`.
+        loss: a key of `LOSS_FUNCTIONS`.
         minutes: the budget; `--minutes` overrides it.
         rate: peak learning rate.
         last_rate: learning rate at the end.
@@ -109,9 +110,36 @@ def read_recipe(path: Path) -> Recipe:
         config = {key: value for key, value in network.items() if key not in own}
         table["network"] = {**{key: value for key, value in network.items() if key in own}, "config": config}
     recipe = from_table(Recipe, table, where)
-    if recipe.optimizer.loss not in LOSSES:
-        raise RecipeError(f"{where}: unknown loss '{recipe.optimizer.loss}'.", f"One of {', '.join(LOSSES)}.")
+    _check(recipe, where)
     return recipe
+
+
+def _check(recipe: Recipe, where: str) -> None:
+    """Refuse now what would fail, or mean nothing, after the first minutes or the last."""
+    named = {
+        "task": (recipe.task, tuple(TASKS)),
+        "network.arch": (recipe.network.arch, tuple(ARCHITECTURES)),
+        "optimizer.loss": (recipe.optimizer.loss, tuple(LOSS_FUNCTIONS)),
+    }
+    for key, (value, known) in named.items():
+        if value not in known:
+            raise RecipeError(f"{where}: unknown {key} '{value}'.", f"One of {', '.join(known)}.")
+    ranges = {
+        "scale": recipe.scale >= 1,
+        "data.patch_px": recipe.data.patch_px >= 1,
+        "data.batch": recipe.data.batch >= 1,
+        "data.held_out": recipe.data.held_out >= 2,
+        "data.channels": recipe.data.channels in (1, 3),
+        "data.reductions": all(factor >= 1 for factor in recipe.data.reductions),
+        "optimizer.minutes": recipe.optimizer.minutes > 0,
+        "optimizer.rate": recipe.optimizer.rate > 0,
+        "optimizer.warmup": 0 < recipe.optimizer.warmup < 1,
+        "optimizer.clip_norm": recipe.optimizer.clip_norm > 0,
+        "optimizer.ema": 0 <= recipe.optimizer.ema < 1,
+    }
+    for key, is_fine in ranges.items():
+        if not is_fine:
+            raise RecipeError(f"{where}: {key} is out of range.")
 
 
 def _degradation(table: Mapping[str, Any], where: str) -> Degradation:

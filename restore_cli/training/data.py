@@ -51,11 +51,13 @@ def read_corpus(recipe: Recipe, data_dir: Path) -> Corpus:
         paths = find_pictures(data_dir / folder, recursive=True)
         if not paths:
             raise InputError(f"{data_dir / folder}: no pictures found.", "Name the folder's parent with --data.")
+        if len(paths) < 2:
+            raise InputError(f"{paths[0]}: a single picture.", "Training needs another to validate on.")
+        every = min(recipe.data.held_out, len(paths))
         with ThreadPoolExecutor() as readers:
             pictures = readers.map(lambda path: _read_8_bit(path, recipe.data.channels), paths)
             for index, picture in enumerate(pictures):
-                # The last of every n, so that a folder of fewer than n still trains.
-                held_out = index % recipe.data.held_out == recipe.data.held_out - 1
+                held_out = index % every == every - 1
                 part = corpus.validation if held_out else corpus.training
                 part.extend(_reduced(picture, factor) for factor in recipe.data.reductions)
     return corpus
@@ -83,7 +85,7 @@ class PatchSampler:
         self.pictures = [picture for picture in pictures if min(picture.shape[:2]) >= self.clean_px]
         if not self.pictures:
             raise InputError(
-                f"All {len(pictures)} training pictures are smaller than a patch of {self.clean_px} pixels.",
+                f"All {len(pictures)} pictures are smaller than a patch of {self.clean_px} pixels.",
                 "Use larger pictures or a smaller patch_px.",
             )
         places, details = [], []

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from restore_cli.errors import CheckpointError
-from restore_cli.models.card import read_card
+from restore_cli.io.atomic import replacing
+from restore_cli.models.card import Card
 from restore_cli.models.digest import sha256_of
+from restore_cli.tables import from_table
 from restore_cli.training.config import Recipe
 
-__all__ = ["export_model"]
+__all__ = ["check_card", "export_model"]
 
 WNE_PREFIX = "backbone."
 
@@ -41,12 +42,23 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
     config = {"arch": recipe.network.arch, "wne": recipe.network.wne, **recipe.network.config}
     folder.mkdir(parents=True, exist_ok=True)
     weights_path = folder / f"{recipe.name}.safetensors"
-    partial = weights_path.with_suffix(".partial")
-    # Not save_file, whose files are private to the user.
-    partial.write_bytes(save(weights, metadata={"config": json.dumps(config)}))
-    os.replace(partial, weights_path)
+    with replacing(weights_path, overwrite=True) as stream:
+        stream.write(save(weights, metadata={"config": json.dumps(config)}))
+    table = _card_table(recipe, weights_path.stat().st_size, sha256_of(weights_path))
+    card_path = folder / f"{recipe.name}.toml"
+    from_table(Card, table, str(card_path))
+    with replacing(card_path, overwrite=True) as stream:
+        stream.write(tomli_w.dumps(table).encode())
+    return card_path
 
-    card: dict[str, Any] = {
+
+def check_card(recipe: Recipe) -> None:
+    """Raises RecipeError if the recipe's `[card]` would not make a card: better before the training than after."""
+    from_table(Card, _card_table(recipe, 0, ""), f"recipe '{recipe.name}': card")
+
+
+def _card_table(recipe: Recipe, size_bytes: int, sha256: str) -> dict[str, Any]:
+    return {
         "id": recipe.name,
         "task": recipe.task,
         **recipe.card,
@@ -55,13 +67,5 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
         "channels": recipe.data.channels,
         "wne": recipe.network.wne,
         "config": recipe.network.config,
-        "file": {
-            "name": weights_path.name,
-            "bytes": weights_path.stat().st_size,
-            "sha256": sha256_of(weights_path),
-        },
+        "file": {"name": f"{recipe.name}.safetensors", "bytes": size_bytes, "sha256": sha256},
     }
-    card_path = folder / f"{recipe.name}.toml"
-    card_path.write_text(tomli_w.dumps(card), encoding="utf-8")
-    read_card(card_path)  # a card that cannot be read back must not pass for one
-    return card_path

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,8 @@ from torch import nn
 from tqdm import tqdm
 
 from restore_cli.archs import architecture
-from restore_cli.errors import CheckpointError
+from restore_cli.errors import CheckpointError, OutputError, RecipeError
+from restore_cli.io.atomic import replacing
 from restore_cli.training.config import OptimizerRecipe, Recipe
 from restore_cli.training.data import Batch, PatchSampler, read_corpus
 from restore_cli.training.ema import AveragedWeights
@@ -50,7 +50,13 @@ class Budget:
 
 def build_network(recipe: Recipe) -> nn.Module:
     """The recipe's network with random weights, wrapped in WNE if it says so."""
-    network = architecture(recipe.network.arch)(**recipe.network.config)
+    try:
+        network = architecture(recipe.network.arch)(**recipe.network.config)
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"Recipe '{recipe.name}': network: {error}.") from error
+    for fact, wanted in (("scale", recipe.scale), ("channels", recipe.data.channels)):
+        if getattr(network, fact) != wanted:
+            raise RecipeError(f"Recipe '{recipe.name}': {fact} is {wanted}, the network's {getattr(network, fact)}.")
     return NormalizationEquivariant(network) if recipe.network.wne else network
 
 
@@ -93,7 +99,10 @@ def train(
         raise CheckpointError(f"{checkpoint_path}: nothing to resume.", "Leave out --resume to start.")
     if not resume and checkpoint_path.exists():
         raise CheckpointError(f"{checkpoint_path} exists.", "Go on with --resume, or name another folder with --out.")
-    run_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{run_dir}: {error.strerror}.", "Choose another --out.") from error
     budget = budget or Budget(recipe.optimizer.minutes)
 
     torch.manual_seed(recipe.seed)
@@ -103,11 +112,16 @@ def train(
     loss_function = LOSS_FUNCTIONS[recipe.optimizer.loss]
     step, seconds_before = 0, 0.0
     if resume:
-        state = torch.load(checkpoint_path, map_location=device, weights_only=True)
-        network.load_state_dict(state["network"])
-        averaged.network.load_state_dict(state["averaged"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, seconds_before = state["step"], state["seconds"]
+        try:
+            state = torch.load(checkpoint_path, map_location=device, weights_only=True)
+            network.load_state_dict(state["network"])
+            averaged.network.load_state_dict(state["averaged"])
+            optimizer.load_state_dict(state["optimizer"])
+            step, seconds_before = state["step"], state["seconds"]
+        except (RuntimeError, KeyError, ValueError, OSError) as error:
+            raise CheckpointError(
+                f"{checkpoint_path}: not a checkpoint of this recipe.", "Start in another --out."
+            ) from error
 
     corpus = read_corpus(recipe, data_dir)
     sampler = PatchSampler(corpus.training, recipe.data.degradation, recipe.data.patch_px, recipe.scale)
@@ -122,7 +136,7 @@ def train(
         state |= {"averaged": averaged.network.state_dict(), "optimizer": optimizer.state_dict()}
         _save_atomically(state, checkpoint_path)
 
-    log = _Log(run_dir / "log.csv")
+    log = _Log(run_dir / "log.csv", fresh=not resume)
     network.train()
     started = last_saved = time.monotonic()
     share_at_start = budget.share_used(seconds(), step)
@@ -189,16 +203,17 @@ def _to(batch: torch.Tensor, device: str) -> torch.Tensor:
 
 
 def _save_atomically(state: dict[str, Any], path: Path) -> None:
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    os.replace(partial, path)
+    with replacing(path, overwrite=True) as stream:
+        torch.save(state, stream)
 
 
 class _Log:
     """`log.csv`: a row each validation, appended to when a run is resumed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, fresh: bool) -> None:
         self._path = path
+        if fresh:
+            path.unlink(missing_ok=True)
         if not path.exists():
             self._append(LOG_FIELDS)
 

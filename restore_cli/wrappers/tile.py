@@ -12,7 +12,7 @@ where they fall in the whole picture.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -117,10 +117,9 @@ class Tiled(nn.Module):
         Raises:
             DeviceMemoryError: even the smallest tile does not fit.
         """
-        policy = self.policy
-        if policy.tile_px is None:
-            longest = max(picture.shape[-2:])
-            policy = TilePolicy(longest + policy.overlap_px, policy.overlap_px, policy.multiple, policy.radius_px)
+        # No larger than the picture, so that the first halving makes a difference.
+        whole_px = max(picture.shape[-2:]) + self.policy.overlap_px
+        policy = replace(self.policy, tile_px=min(self.policy.tile_px or whole_px, whole_px))
         while True:
             try:
                 return self._run(picture, policy, conditioning)

@@ -186,6 +186,42 @@ def random_drunet():
     return DRUNet(in_nc=4, out_nc=3, nc=[8, 8, 8, 8], nb=2)
 
 
+def test_a_quality_that_fbcnn_is_told_changes_what_it_does(tmp_path):
+    from spandrel.architectures.FBCNN.__arch.FBCNN import FBCNN
+
+    torch.manual_seed(0)
+    network = FBCNN(in_nc=3, out_nc=3, nc=[8, 16, 16, 16], nb=1).eval()
+    path = tmp_path / "fbcnn.pth"
+    torch.save(network.state_dict(), path)
+    restorer = load_model(str(path))
+    picture = torch.rand(1, 3, 32, 32)
+    torch.testing.assert_close(restorer(picture, quality_factor=30), network(picture, torch.tensor([[0.7]]))[0])
+    torch.testing.assert_close(restorer(picture), network(picture)[0])
+    assert not torch.equal(restorer(picture, quality_factor=90), restorer(picture, quality_factor=10))
+
+
+@pytest.mark.parametrize("config", ["[1]", "3", '"text"'])
+def test_metadata_that_is_no_table_is_refused(tmp_path, config):
+    path = tmp_path / "odd.safetensors"
+    save_file(small_network("unet").float().state_dict(), path, metadata={"config": config})
+    with pytest.raises(CheckpointError, match="not a table"):
+        build_model(str(path))
+
+
+def test_keys_of_a_known_network_with_absurd_shapes_are_an_error_of_one_line(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    for arch_id in ARCHITECTURES:
+        save_file({key: torch.zeros(()) for key in small_network(arch_id).state_dict()}, path)
+        with pytest.raises(CheckpointError) as caught:
+            build_model(str(path))
+        assert "\n" not in caught.value.message
+
+
+def test_a_name_too_long_for_a_file_is_an_unknown_model():
+    with pytest.raises(ModelNotFoundError):
+        locate("x" * 5000)
+
+
 def test_a_noise_conditioned_network_gets_the_level_it_is_told(tmp_path):
     network = random_drunet().eval()
     path = tmp_path / "drunet.pth"

@@ -15,7 +15,7 @@ from restore_cli.inference.restorer import load_model
 from restore_cli.training.config import OptimizerRecipe, read_recipe
 from restore_cli.training.data import PatchSampler
 from restore_cli.training.ema import AveragedWeights
-from restore_cli.training.export import export_model
+from restore_cli.training.export import check_card, export_model
 from restore_cli.training.loop import Budget, learning_rate, train
 from restore_cli.training.losses import LOSS_FUNCTIONS, psnr_loss
 
@@ -126,6 +126,36 @@ def test_an_exported_model_is_the_averaged_network_inside_wne(recipe, data, tmp_
         assert torch.equal(value, averaged[f"backbone.{key}"].half().float())
 
 
+def test_a_network_that_cannot_be_built_is_the_recipes_fault(tmp_path, data):
+    path = tmp_path / "bad.toml"
+    changes = (("widths =", "widht =", "widht"), ("wne = true", "wne = true\nchannels = 1", "channels is 3"))
+    for old, new, message in changes:
+        path.write_text(RECIPE.replace(old, new))
+        with pytest.raises(RecipeError, match=message):
+            run(read_recipe(path), data, tmp_path / "run", steps=1)
+
+
+def test_another_recipes_checkpoint_is_not_resumed(recipe, data, tmp_path):
+    run(recipe, data, tmp_path / "run", steps=1)
+    path = tmp_path / "wider.toml"
+    path.write_text(RECIPE.replace("[4, 8]", "[4, 12]"))
+    with pytest.raises(CheckpointError, match="not a checkpoint of this recipe"):
+        run(read_recipe(path), data, tmp_path / "run", steps=2, resume=True)
+
+
+def test_a_recipe_without_a_card_is_refused_before_the_training(tmp_path):
+    path = tmp_path / "bare.toml"
+    path.write_text(RECIPE[: RECIPE.index("[card]")])
+    with pytest.raises(RecipeError, match="missing summary, "):
+        check_card(read_recipe(path))
+
+
+def test_fewer_pictures_than_the_held_out_share_still_train(tmp_path, data):
+    path = tmp_path / "few.toml"
+    path.write_text(RECIPE.replace("held_out = 2", "held_out = 50"))
+    run(read_recipe(path), data, tmp_path / "run", steps=1)
+
+
 def test_missing_pictures_are_named(recipe, tmp_path):
     with pytest.raises(InputError, match="photos"):
         run(recipe, tmp_path, tmp_path / "run", steps=1)
@@ -138,7 +168,11 @@ def test_missing_pictures_are_named(recipe, tmp_path):
         ("rate = 2e-3", 'rate = "fast"', "expected float"),
         ('kind = "gaussian-noise"', 'kind = "gauss"', "unknown kind 'gauss'"),
         ("sigma_255 = [10, 30]", "sigma = [10, 30]", "unknown key 'sigma'"),
-        ('loss = "l1"', 'loss = "l3"', "unknown loss 'l3'"),
+        ('loss = "l1"', 'loss = "l3"', "unknown optimizer.loss 'l3'"),
+        ('task = "denoise"', 'task = "denoize"', "unknown task 'denoize'"),
+        ('arch = "unet"', 'arch = "unett"', "unknown network.arch 'unett'"),
+        ("held_out = 2", "held_out = 0", "held_out is out of range"),
+        ("minutes = 10", "minutes = 0", "minutes is out of range"),
         ("patch_px = 16", "", "missing patch_px"),
         ("name =", "name", "not a TOML file"),
     ],
