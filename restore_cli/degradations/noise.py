@@ -28,4 +28,5 @@ class GaussianNoise:
         """(H, W, C) float32 in [0, 1] -> the same shape, float32, not clipped."""
         sigma = rng.uniform(*self.sigma_255) / 255
         noise = rng.standard_normal(clean.shape, dtype=np.float32)
-        return clean + np.float32(sigma) * noise
+        noisy: NDArray[np.float32] = clean + np.float32(sigma) * noise
+        return noisy

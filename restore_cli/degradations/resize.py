@@ -50,7 +50,8 @@ class Bicubic:
         height, width = clean.shape[:2]
         eight_bit = np.floor(clean * 255 + 0.5).astype(np.uint8)
         reduced = resize_bicubic(eight_bit, (height // self.scale, width // self.scale))
-        return reduced.astype(np.float32) / np.float32(255)
+        low_resolution: NDArray[np.float32] = reduced.astype(np.float32) / np.float32(255)
+        return low_resolution
 
 
 def _resample(picture: NDArray, axis: int, length: int, factor: float) -> NDArray:

@@ -145,7 +145,8 @@ def quantise(values: NDArray[np.float32], bit_depth: int) -> NDArray[Any]:
     peak = 2**bit_depth - 1
     levels = np.clip(values, 0, 1) * np.float32(peak)
     levels += np.float32(0.5)
-    return levels.astype(np.uint8 if bit_depth == 8 else np.uint16)
+    samples: NDArray[Any] = levels.astype(np.uint8 if bit_depth == 8 else np.uint16)
+    return samples
 
 
 def _fitting_profile(image: Image) -> bytes | None:

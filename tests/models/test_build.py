@@ -12,11 +12,14 @@ from torch import nn
 
 from restore_cli.archs import ARCHITECTURES
 from restore_cli.errors import CheckpointError, ModelNotFoundError, RecipeError
-from restore_cli.inference.restorer import load_model
-from restore_cli.models.build import build_model, locate
+from restore_cli.inference.restorer import Restorer, load_model
+from restore_cli.models.build import Model, build_model, locate
 from restore_cli.models.catalog import CARD_FOLDERS_VARIABLE, read_catalog, weights_path
 from restore_cli.models.digest import sha256_of
+from restore_cli.models.registry import Network, _WithQuality
+from restore_cli.options import RunOptions
 from restore_cli.tasks import TASKS
+from restore_cli.wrappers.pad import SizeRule
 from tests.networks import SMALL_CONFIGS, small_network
 
 
@@ -186,18 +189,19 @@ def random_drunet():
     return DRUNet(in_nc=4, out_nc=3, nc=[8, 8, 8, 8], nb=2)
 
 
-def test_a_quality_that_fbcnn_is_told_changes_what_it_does(tmp_path):
-    from spandrel.architectures.FBCNN.__arch.FBCNN import FBCNN
+def test_a_quality_that_a_network_accepts_reaches_it():
+    class Estimates(nn.Module):
+        """Called as FBCNN is: a picture and perhaps 1 - quality/100; returns a picture and an estimate."""
 
-    torch.manual_seed(0)
-    network = FBCNN(in_nc=3, out_nc=3, nc=[8, 16, 16, 16], nb=1).eval()
-    path = tmp_path / "fbcnn.pth"
-    torch.save(network.state_dict(), path)
-    restorer = load_model(str(path))
-    picture = torch.rand(1, 3, 32, 32)
-    torch.testing.assert_close(restorer(picture, quality_factor=30), network(picture, torch.tensor([[0.7]]))[0])
-    torch.testing.assert_close(restorer(picture), network(picture)[0])
-    assert not torch.equal(restorer(picture, quality_factor=90), restorer(picture, quality_factor=10))
+        def forward(self, picture, told=None):
+            estimate = torch.tensor([[0.5]]) if told is None else told
+            return picture * estimate, estimate
+
+    facts = {"arch": "FBCNN", "scale": 1, "channels": 3, "size_rule": SizeRule(), "accepts": ("quality",)}
+    restorer = Restorer(Model("fbcnn", Network(_WithQuality(Estimates()), **facts)), RunOptions("cpu"))
+    ones = torch.ones(1, 3, 8, 8)
+    assert restorer(ones).unique().item() == pytest.approx(0.5)
+    assert restorer(ones, quality_factor=30).unique().item() == pytest.approx(0.7)
 
 
 @pytest.mark.parametrize("config", ["[1]", "3", '"text"'])
