@@ -74,6 +74,7 @@ class HINet(nn.Module):
         "sam12.conv3.weight",
         "cat12.weight",
     )
+    tiling_advice: ClassVar = "--crops 256 (GoPro, REDS, Rain13k as published), --tile off, or --local-statistics 256"
     precisions: ClassVar = ("fp16", "bf16")
     scale = 1
     receptive_radius = None

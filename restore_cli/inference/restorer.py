@@ -79,6 +79,8 @@ class Restorer:
         self.tta = options.tta
         if options.wne_eps and not self.wne:
             raise UsageError("--wne-eps has no effect on a network that is not wrapped.", "Add --wne, or leave it out.")
+        if network.assumed:
+            observer.note(f"{model.name} does not say {', '.join(network.assumed)}: taken as published.")
         self.crops: AveragedCrops | None = None
         self._observer = observer
         self._chain = self._wrapped(options, observer)

@@ -7,7 +7,8 @@ models need neither.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +52,7 @@ class Network:
         whole_picture: better run in one piece than in tiles, and made for it.
         conditioning: 'blind', or the argument `module` must be given.
         accepts: arguments it may be given.
+        assumed: settings that neither shapes nor file tell, 'name=value', taken as published.
         precisions: beside fp32, those the architecture is known to survive.
     """
 
@@ -65,6 +67,7 @@ class Network:
     whole_picture: bool = False
     conditioning: str = "blind"
     accepts: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
 
 
@@ -100,7 +103,8 @@ def detect_network(
     Raises:
         CheckpointError: no known architecture has these keys, or the network is no picture-to-picture one.
     """
-    loader = _loader(stated or {}, overrides or {})
+    statements = _Statements(stated or {})
+    loader = _loader(statements, overrides or {})
     from spandrel import ImageModelDescriptor, UnsupportedModelError
 
     try:
@@ -127,7 +131,8 @@ def detect_network(
             f"a {descriptor.architecture.name} network from {descriptor.input_channels} to "
             f"{descriptor.output_channels} channels; pictures have 1 or 3."
         )
-    return _from_descriptor(descriptor)
+    assumed = tuple(f"{name}={value}" for name, value in statements.missing.items() if name not in (overrides or {}))
+    return dataclasses.replace(_from_descriptor(descriptor), assumed=assumed)
 
 
 def _from_descriptor(descriptor: ImageModelDescriptor[Any]) -> Network:
@@ -209,6 +214,28 @@ def _convolution_reach(module: nn.Module) -> int | None:
             return None
         reach += max(dilation * (side - 1) // 2 for side, dilation in zip(part.kernel_size, part.dilation, strict=True))
     return reach
+
+
+class _Statements(Mapping[str, Any]):
+    """What a file says about itself, and what it was asked and could not say."""
+
+    def __init__(self, stated: Mapping[str, Any]) -> None:
+        self._stated = stated
+        self.missing: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:  # noqa: ANN401 - of any type
+        return self._stated[name]
+
+    def get(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - of any type
+        if name not in self._stated and default is not None:
+            self.missing[name] = default
+        return self._stated.get(name, default)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stated)
+
+    def __len__(self) -> int:
+        return len(self._stated)
 
 
 def _one_line(error: BaseException) -> str:

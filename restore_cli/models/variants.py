@@ -150,6 +150,8 @@ def measure_variant(name: str) -> VariantFacts:
     radius = network.receptive_radius
     if getattr(network, "whole_picture", False):
         advice = "whole picture, masked"
+    elif hasattr(network, "tiling_advice"):
+        advice = network.tiling_advice
     elif radius is None:
         advice = f"tiles fade over {network.overlap_px} px"
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import tomli_w
@@ -19,7 +20,7 @@ from restore_cli.models.digest import sha256_of
 from restore_cli.models.registry import Network, _WithQuality
 from restore_cli.options import RunOptions
 from restore_cli.tasks import TASKS
-from restore_cli.wrappers.pad import SizeRule
+from restore_cli.wrappers.pad import Padded, SizeRule
 from tests.networks import SMALL_CONFIGS, small_network
 
 
@@ -56,7 +57,22 @@ def test_our_networks_load_from_a_bare_file_and_compute_the_same(tmp_path, arch_
     assert model.network.arch == arch_id
     assert model.network.scale == network.scale
     assert model.network.radius_px == network.receptive_radius
-    torch.testing.assert_close(load_model(str(path))(picture), network(picture))
+    restorer = load_model(str(path))
+    padded = Padded(network.float(), SizeRule(network.size_multiple, network.minimum_size), network.scale)
+    torch.testing.assert_close(restorer(picture), padded(picture), atol=1e-5, rtol=1e-4)
+    assert not model.network.assumed
+    odd = torch.rand(1, 3, 37, 23)
+    assert restorer(odd).shape == (1, 3, 37 * network.scale, 23 * network.scale)
+
+
+def test_what_a_file_leaves_open_is_taken_as_published_and_said(tmp_path):
+    path = saved(tmp_path / "model.safetensors", small_network("hinet"))
+    assert build_model(str(path)).network.assumed == ("relu_slope=0.2",)
+    assert build_model(str(path), overrides={"relu_slope": 0.1}).network.assumed == ()
+    notes = []
+    observer = SimpleNamespace(note=notes.append, tiles=lambda done, total: None)
+    Restorer(build_model(str(path)), RunOptions("cpu"), observer)
+    assert notes == ["model.safetensors does not say relu_slope=0.2: taken as published."]
 
 
 def test_a_file_says_by_itself_that_it_wants_wne(tmp_path):
