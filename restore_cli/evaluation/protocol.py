@@ -32,7 +32,7 @@ class Protocol:
         name: in reports.
         channels: 'y' (limited-range luma) or 'rgb' (all channels).
         crop: 'scale' leaves out a border of `scale` pixels, 'none' nothing.
-        rounded: both pictures are rounded to 8 bits first; they are clipped to [0, 1] in any case.
+        rounded: both pictures are clipped to [0, 1] and rounded to 8 bits first; else neither.
         source: who scores so.
     """
 
@@ -46,7 +46,7 @@ class Protocol:
         """One line for people: everything that changes the number."""
         channels = "Y (BT.601, limited range)" if self.channels == "y" else "RGB"
         border = f"border of {scale} px cropped" if self.crop == "scale" else "no border cropped"
-        rounding = "rounded to 8 bits" if self.rounded else "not rounded"
+        rounding = "rounded to 8 bits" if self.rounded else "neither clipped nor rounded"
         return f"{self.name}: {channels}, {border}, {rounding}, mean over pictures"
 
     def score(self, restored: NDArray[Any], reference: NDArray[Any], scale: int = 1) -> Scores:
@@ -64,9 +64,8 @@ class Protocol:
         height, width = restored.shape[:2]
         self.check_sizes((height, width), reference.shape[:2], scale)
         reference = reference[:height, :width]
-        restored, reference = (np.clip(each, 0, 1) for each in (restored, reference))
         if self.rounded:
-            restored, reference = (np.floor(each * 255 + 0.5) / 255 for each in (restored, reference))
+            restored, reference = (np.floor(np.clip(each, 0, 1) * 255 + 0.5) / 255 for each in (restored, reference))
         if self.channels == "y":
             restored, reference = (luma_limited(each) for each in (restored, reference))
         elif restored.shape[2] != reference.shape[2]:

@@ -48,7 +48,7 @@ def test_a_description_says_everything_that_changes_the_number(name):
     assert text.startswith(f"{name}: ")
     assert ("Y (BT.601, limited range)" in text) == (protocol.channels == "y")
     assert ("border of 4 px cropped" in text) == (protocol.crop == "scale")
-    assert ("not rounded" in text) != protocol.rounded
+    assert ("nor rounded" in text) != protocol.rounded
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
