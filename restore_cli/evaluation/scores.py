@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.errors import InputError, RestoreError
 from restore_cli.evaluation.pairs import References
 from restore_cli.evaluation.protocol import PROTOCOLS, Scores
+from restore_cli.inference.inspect import as_batch
 from restore_cli.inference.restorer import Restorer, load_model
 from restore_cli.io.paths import find_pictures
 from restore_cli.io.read import read_image
@@ -99,10 +99,8 @@ def readme_table(cards: list[Card]) -> str:
 
 def _plain(restorer: Restorer) -> Restore:
     def restore(pixels: Pixels) -> Pixels:
-        if pixels.shape[2] != restorer.channels:  # the grey picture of Set14
-            pixels = np.broadcast_to(pixels, (*pixels.shape[:2], restorer.channels))
-        batch = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1)[None]))
-        return np.asarray(restorer(batch)[0].permute(1, 2, 0).numpy())
+        # Grey is repeated for a colour network: Set14 holds a grey picture.
+        return np.asarray(restorer(as_batch(pixels, restorer.channels))[0].permute(1, 2, 0).numpy())
 
     return restore
 
