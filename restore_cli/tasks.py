@@ -40,7 +40,8 @@ class Task:
         suffix: of a result beside its input; '{scale}' is filled in.
         scales: enlargements the task offers; the first is the default.
         conditioning: what the task's networks may need to know.
-        default_models: card ids by variant ('x4', 'color'); none where no weights exist yet.
+        default_models: card ids by variant: 'x2' and the like, else 'color' and, where grey pictures have a
+            model of their own, 'grey'. Without one they run through the colour model.
         try_models: card ids and hub addresses to name while there is no default.
         protocol: of `restore_cli.evaluation.protocol`.
         degradation: kind of `restore_cli.degradations` that makes the task's input from a clean picture.
@@ -81,6 +82,11 @@ class Task:
             f"Name a model: {', '.join(ways)} or -n hf:owner/repo/file.",
         )
 
+    @property
+    def grey_model(self) -> str | None:
+        """The card id for grey pictures, where it is another than `default_model()`."""
+        return self.default_models.get("grey")
+
     def check_scale(self, wanted: int | None, found: int, model: str) -> None:
         """Raises UsageError unless a model of scale `found` does what the task, and `wanted`, ask for."""
         if not self.enlarges and found != 1:
@@ -106,7 +112,7 @@ TASKS: dict[str, Task] = {
             protocol="sr",
             degradation="bicubic",
             scales=(4, 2, 3),
-            default_models={"x4": "resnet-sr-x4"},
+            default_models={"x4": "resnet-sr-x4", "x2": "resnet-sr-x2", "x3": "resnet-sr-x3"},
             try_models=("swinir-m-sr-x{scale}",),
         ),
         Task(
@@ -116,8 +122,8 @@ TASKS: dict[str, Task] = {
             protocol="denoise",
             degradation="gaussian-noise",
             conditioning=SIGMA,
-            # Grey pictures run through the colour network until a grey one is trained.
-            default_models={"color": "unet-denoise-color"},
+            # A grey picture's noise repeated in three channels is nothing a colour denoiser has seen.
+            default_models={"color": "unet-denoise-color", "grey": "unet-denoise-grey"},
         ),
         Task(
             "deblur",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 
 import pytest
@@ -38,7 +39,8 @@ def test_a_command_has_the_options_its_row_speaks_of(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_a_rows_protocol_and_degradation_exist(name):
     assert TASKS[name].protocol in PROTOCOLS
-    assert TASKS[name].degradation in (None, *DEGRADATIONS)
+    assert TASKS[name].degradations
+    assert set(TASKS[name].degradations) <= set(DEGRADATIONS)
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -47,7 +49,9 @@ def test_the_models_a_row_names_are_in_the_catalogue_and_do_its_task(name):
     for variant, model in task.default_models.items():
         assert model in CARDS, f"{name} {variant}"
         assert CARDS[model].embedded
-        assert (CARDS[model].task, f"x{CARDS[model].scale}") == (name, variant if task.enlarges else "x1")
+        assert name in CARDS[model].tasks
+        assert f"x{CARDS[model].scale}" == (variant if task.enlarges else "x1")
+        assert CARDS[model].channels == (1 if variant == "grey" else 3)
     for scale in task.scales:
         for pattern in task.try_models:
             card = CARDS[pattern.format(scale=scale)]
@@ -83,10 +87,18 @@ def test_a_scale_that_is_not_offered_is_refused_0_included():
 
 
 def test_without_weights_the_way_out_is_named():
+    enlarging = dataclasses.replace(TASKS["sr"], default_models={})
     with pytest.raises(ModelNotFoundError, match=r"'sr x3'.*-n swinir-m-sr-x3.*-n FILE.pth or -n hf:owner/repo/file"):
-        TASKS["sr"].default_model(3)
+        enlarging.default_model(3)
     with pytest.raises(ModelNotFoundError, match=r"'derain'.*-n FILE.pth"):
-        TASKS["derain"].default_model()
+        dataclasses.replace(TASKS["derain"], default_models={}).default_model()
+
+
+def test_grey_pictures_have_a_model_of_their_own_where_colour_would_fail_them():
+    model = TASKS["denoise"].grey_model
+    assert model is not None and model != TASKS["denoise"].default_model()
+    assert CARDS[model].channels == 1
+    assert TASKS["sr"].grey_model is None
 
 
 @pytest.mark.parametrize(

@@ -29,7 +29,11 @@ __all__ = ["Outcome", "Work", "check_job", "is_skipped", "run_jobs"]
 
 @dataclass(frozen=True)
 class Work:
-    """What is done to every file alike."""
+    """What is done to every file alike.
+
+    Attributes:
+        grey_restorer: takes the grey pictures, if they have a model of their own; of the same scale.
+    """
 
     task: Task
     restorer: Restorer
@@ -37,6 +41,7 @@ class Work:
     finish: FinishOptions
     existing: Existing = Existing.FAIL
     references: References | None = None
+    grey_restorer: Restorer | None = None
 
     @property
     def protocol(self) -> Protocol:
@@ -141,7 +146,8 @@ def _restore_file(job: Job, work: Work) -> Outcome:
         clean = None if reference is None else read_image(reference)
         with _about(source):
             check_output_limits(target, image.height, image.width, image.has_transparency)
-            restored = restore_image(image, work.restorer, work.task, work.hints, work.finish)
+            restorer = work.grey_restorer if work.grey_restorer and image.is_grey else work.restorer
+            restored = restore_image(image, restorer, work.task, work.hints, work.finish)
         write_image(restored, target, overwrite=work.existing is Existing.OVERWRITE)
         seconds = time.perf_counter() - started
         scores = None

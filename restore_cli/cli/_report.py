@@ -24,6 +24,8 @@ def print_plan(display: Display, jobs: list[Job], work: Work) -> int:
     scale, card = restorer.scale, restorer.model.card
     licence = f"licence {card.licence.name}" if card else "licence unknown"
     display.data(f"model {restorer.model.name} ({restorer.model.network.arch}, {licence})")
+    if work.grey_restorer is not None:
+        display.data(f"grey pictures: {work.grey_restorer.model.name}")
     display.data(f"on {restorer.device} in {restorer.precision.value}, tiles of at most {_tile_text(restorer)}")
     records: list[dict[str, Any]] = []
     for job in jobs:
@@ -84,10 +86,11 @@ def report(display: Display, outcomes: list[Outcome], work: Work) -> None:
 
 
 def _facts(work: Work) -> dict[str, Any]:
-    restorer = work.restorer
+    restorer, grey = work.restorer, work.grey_restorer
     return {
         "task": work.task.name,
         "model": restorer.model.name,
+        **({} if grey is None else {"grey_model": grey.model.name}),
         "scale": restorer.scale,
         "device": str(restorer.device),
         "precision": restorer.precision.value,

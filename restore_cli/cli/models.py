@@ -29,12 +29,12 @@ def list_models(
     if task is not None and task not in TASKS:
         raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
     display = Display(as_json=as_json)
-    cards = [card for card in read_catalog().values() if task in (None, card.task)]
+    cards = [card for card in read_catalog().values() if task is None or task in card.tasks]
     cards.sort(key=lambda card: (card.task, card.id))
     rows = [
         (
             card.id,
-            card.task,
+            ", ".join(card.tasks),
             "embedded" if card.embedded else "hub",
             f"{card.file.bytes / 1e6:.1f} MB",
             card.licence.name,

@@ -168,7 +168,10 @@ def _run(
     jobs = plan_jobs(shared.inputs, task, model.network.scale, output, recursive=shared.recursive)
     restorer = Restorer(model, run, display)
     restorer.check(hints)
-    work = Work(task, restorer, hints, finish, output.existing, references)
+    grey = None
+    if task.grey_model and not shared.model_names():
+        grey = Restorer(build_model(task.grey_model, offline=shared.offline), run)
+    work = Work(task, restorer, hints, finish, output.existing, references, grey)
     if shared.dry_run:
         raise typer.Exit(print_plan(display, jobs, work))
 

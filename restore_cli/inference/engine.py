@@ -72,10 +72,11 @@ def restore(
     if target is not None:
         format_for(Path(target))
         check_target(Path(target), overwrite=overwrite)
-    built = build_model(model or row.default_model(scale), offline=offline)
+    image = read_image(Path(source))
+    grey_model = row.grey_model if image.is_grey else None
+    built = build_model(model or grey_model or row.default_model(scale), offline=offline)
     row.check_scale(scale, built.network.scale, built.name)
     finish = FinishOptions(strength, None if mask is None else Path(mask))
-    image = read_image(Path(source))
     restored = restore_image(image, Restorer(built, options), row, hints, finish)
     if target is not None:
         write_image(restored, Path(target), overwrite=overwrite)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from restore_cli.tables import from_table, read_toml
+from restore_cli.tasks import TASKS
 
 __all__ = ["Card", "HubLocation", "Licence", "Score", "Tiling", "WeightsFile", "read_card"]
 
@@ -70,7 +71,7 @@ class Card:
 
     Attributes:
         id: unique; task, architecture and scale can be read off it.
-        task: of `restore_cli.tasks`.
+        task: of `restore_cli.tasks`; a model made for several names the first, see `tasks`.
         summary: one sentence.
         file: the weights.
         licence: their terms.
@@ -108,6 +109,12 @@ class Card:
     def embedded(self) -> bool:
         """Whether the package carries the weights."""
         return self.hub is None
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Its own task, and those it is the default of besides."""
+        others = (name for name, row in TASKS.items() if self.id in row.default_models.values())
+        return tuple(dict.fromkeys((self.task, *others)))
 
 
 def read_card(path: Path) -> Card:

@@ -86,3 +86,17 @@ def test_a_record_holds_what_applies_and_nothing_else(tmp_path):
     assert done.as_record() == {
         **files, "status": "done", "width": 4, "height": 3, "seconds": 1.235, "psnr": 30.0, "ssim": None,
     }  # fmt: skip
+
+
+def test_grey_pictures_go_to_the_grey_restorer_and_colour_ones_do_not(work, weights, tmp_path):
+    grey = Restorer(build_model(str(weights["grey"])), RunOptions(device="cpu"))
+    seen = {"grey": [], "colour": []}
+    both = work(grey_restorer=grey)
+    for name, restorer in (("grey", grey), ("colour", both.restorer)):
+        restorer.model.network.module.register_forward_hook(
+            lambda module, inputs, result, name=name: seen[name].append(inputs[0].shape[1])
+        )
+    sources = [write(tmp_path / "g.png", values(9, 8, channels=1)), write(tmp_path / "c.png", values(9, 8))]
+    statuses = [outcome.status for outcome in run_jobs([job(each, each.with_suffix(".tif")) for each in sources], both)]
+    assert statuses == ["done", "done"]
+    assert seen == {"grey": [1], "colour": [3]}
