@@ -44,14 +44,14 @@ class Task:
             model of their own, 'grey'. Without one they run through the colour model.
         try_models: card ids and hub addresses to name while there is no default.
         protocol: of `restore_cli.evaluation.protocol`.
-        degradation: kind of `restore_cli.degradations` that makes the task's input from a clean picture.
+        degradations: kinds of `restore_cli.degradations` that make the task's input from a clean picture.
     """
 
     name: str
     help: str
     suffix: str
     protocol: str
-    degradation: str | None = None
+    degradations: tuple[str, ...]
     input: str = "picture"
     scales: tuple[int, ...] = (1,)
     conditioning: Conditioning | None = None
@@ -110,7 +110,7 @@ TASKS: dict[str, Task] = {
             "Enlarge pictures by super-resolution.",
             suffix="_sr{scale}x",
             protocol="sr",
-            degradation="bicubic",
+            degradations=("bicubic",),
             scales=(4, 2, 3),
             default_models={"x4": "resnet-sr-x4", "x2": "resnet-sr-x2", "x3": "resnet-sr-x3"},
             try_models=("swinir-m-sr-x{scale}",),
@@ -120,7 +120,7 @@ TASKS: dict[str, Task] = {
             "Remove noise.",
             suffix="_denoise",
             protocol="denoise",
-            degradation="gaussian-noise",
+            degradations=("gaussian-noise",),
             conditioning=SIGMA,
             # A grey picture's noise repeated in three channels is nothing a colour denoiser has seen.
             default_models={"color": "unet-denoise-color", "grey": "unet-denoise-grey"},
@@ -130,14 +130,16 @@ TASKS: dict[str, Task] = {
             "Remove motion blur.",
             suffix="_deblur",
             protocol="rgb",
+            degradations=("motion-blur", "defocus"),
             try_models=("nafnet-gopro-width64",),
         ),
-        Task("derain", "Remove rain streaks.", suffix="_derain", protocol="derain"),
+        Task("derain", "Remove rain streaks.", suffix="_derain", protocol="derain", degradations=("rain",)),
         Task(
             "jpeg",
             "Remove JPEG compression artifacts.",
             suffix="_jpeg",
             protocol="rgb",
+            degradations=("jpeg",),
             conditioning=QUALITY_FACTOR,
             try_models=("fbcnn-color",),
         ),
@@ -146,8 +148,15 @@ TASKS: dict[str, Task] = {
             "Turn Bayer mosaics into colour pictures.",
             suffix="_demosaic",
             protocol="rgb",
+            degradations=("mosaic",),
             input="mosaic",
         ),
-        Task("weather", "Remove snow, raindrops, or rain with fog.", suffix="_weather", protocol="rgb"),
+        Task(
+            "weather",
+            "Remove snow, raindrops, or rain with fog.",
+            suffix="_weather",
+            protocol="rgb",
+            degradations=("snow", "raindrops", "rain-fog"),
+        ),
     )
 }

@@ -17,6 +17,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from restore_cli.degradations.settings import check_settings
+from restore_cli.errors import InputError
+
 __all__ = ["Bicubic", "resize_bicubic"]
 
 
@@ -40,16 +43,30 @@ def resize_bicubic(picture: NDArray, size: tuple[int, int], scale: float | None 
 
 @dataclass(frozen=True)
 class Bicubic:
-    """The classical SR degradation: MATLAB bicubic reduction by `scale`, rounded to 8 bits."""
+    """The classical SR degradation: MATLAB bicubic reduction by `scale`, rounded to 8 bits.
+
+    Rows and columns that `scale` does not divide are cut off first, as benchmarks do.
+    """
 
     scale: int
     margin_px: ClassVar[int] = 4
 
+    def __post_init__(self) -> None:
+        check_settings(self, scale=(1, 64))
+
     def __call__(self, clean: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-        """(H, W, C) float32 in [0, 1], sides divisible by `scale` -> (H/scale, W/scale, C)."""
-        height, width = clean.shape[:2]
-        eight_bit = np.floor(clean * 255 + 0.5).astype(np.uint8)
-        reduced = resize_bicubic(eight_bit, (height // self.scale, width // self.scale))
+        """(H, W, C) float32 in [0, 1] -> (H // scale, W // scale, C) float32.
+
+        Raises:
+            InputError: a side is shorter than `scale`.
+        """
+        height, width = (side // self.scale for side in clean.shape[:2])
+        if not height or not width:
+            raise InputError(
+                f"{clean.shape[1]}x{clean.shape[0]} pixels cannot be reduced by {self.scale}.", "Use a larger picture."
+            )
+        eight_bit = np.floor(np.clip(clean, 0, 1) * 255 + 0.5).astype(np.uint8)
+        reduced = resize_bicubic(eight_bit[: height * self.scale, : width * self.scale], (height, width))
         low_resolution: NDArray[np.float32] = reduced.astype(np.float32) / np.float32(255)
         return low_resolution
 
