@@ -10,22 +10,17 @@ import argparse
 import dataclasses
 import statistics
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from restore_cli.degradations.resize import resize_bicubic
-from restore_cli.errors import InputError, RestoreError
-from restore_cli.evaluation.pairs import References
+from restore_cli.errors import RestoreError
+from restore_cli.evaluation.benchmarks import Benchmark, Pixels, Restore, benchmarks
 from restore_cli.evaluation.protocol import PROTOCOLS, Scores
 from restore_cli.inference.inspect import as_batch
 from restore_cli.inference.restorer import Restorer, load_model
-from restore_cli.io.paths import find_pictures
-from restore_cli.io.read import read_image
 from restore_cli.models.card import Card, Score
 from restore_cli.models.catalog import card_path, read_catalog
 from restore_cli.tables import read_toml
@@ -35,105 +30,57 @@ __all__ = ["TABLE_START", "measure", "readme_table", "score_pairs"]
 
 TABLE_START, TABLE_END = "<!-- scores: written by `make scores` -->", "<!-- end of scores -->"
 DRIFT_DB = 0.01
-SR_SETS = ("Set5", "Set14")
-DENOISING_SETS = {3: "CBSD68", 1: "Set12"}
-SIGMAS_255 = (15, 25, 50)
 MEASURED, PUBLISHED = "measured", "published"
 
-Pixels = NDArray[np.float32]
-Restore = Callable[[Pixels], Pixels]
-Pairs = Iterator[tuple[Pixels, Pixels]]  # degraded, clean
 
-
-def measure(card: Card, test_dir: Path) -> list[Score]:
-    """Every figure of an embedded model, float32 on the CPU, and its baseline's on the same pictures."""
+def measure(card: Card, test_dir: Path) -> Iterator[Score]:
+    """Every figure of an embedded model, float32 on the CPU, and its baselines' on the same pictures."""
     model = _plain(load_model(card.id, device="cpu", precision="fp32", offline=True))
-    scores = []
-    for dataset, condition, baseline, make_pairs in _benchmarks(card, test_dir):
-        for origin, restore in ((MEASURED, model), baseline):
-            scores.append(_as_score(card, dataset, condition, origin, score_pairs(make_pairs(), restore, card)))
-    return scores
+    for benchmark in benchmarks(card, test_dir):
+        for origin, restore in {MEASURED: model, **benchmark.baselines}.items():
+            yield _as_score(benchmark, origin, score_pairs(benchmark.pairs(), restore, benchmark.task, card.scale))
 
 
-def _benchmarks(card: Card, test_dir: Path) -> Iterator[tuple[str, str, tuple[str, Restore], Callable[[], Pairs]]]:
-    """(test set, condition, named baseline, maker of pairs) for each figure of `card`."""
-    if card.task == "sr":
-        for name in SR_SETS:
-            # Set14 comes at x4 only; a set that is not there at all is an error.
-            if (_existing(test_dir / name) / "LR_bicubic" / f"X{card.scale}").is_dir():
-                yield name, "", ("bicubic", bicubic(card.scale)), partial(_sr_pairs, test_dir / name, card.scale)
-    elif card.task == "denoise":
-        name = DENOISING_SETS[card.channels]
-        for sigma in SIGMAS_255:
-            condition = f"sigma {sigma}, numpy RandomState(0) per picture, not clipped"
-            yield name, condition, ("input", lambda noisy: noisy), partial(_noisy_pairs, test_dir / name, sigma)
-    else:
-        raise RestoreError(f"No test sets are set up for '{card.task}'.")
-
-
-def score_pairs(pairs: Pairs, restore: Restore, card: Card) -> list[Scores]:
-    """The scores of `restore` on (degraded, clean) pictures, by the protocol of the card's task."""
-    protocol = PROTOCOLS[TASKS[card.task].protocol]
-    return [protocol.score(restore(degraded), clean, card.scale) for degraded, clean in pairs]
-
-
-def bicubic(scale: int) -> Restore:
-    """The baseline of super-resolution: MATLAB's bicubic enlargement."""
-    return lambda pixels: resize_bicubic(pixels, (pixels.shape[0] * scale, pixels.shape[1] * scale))
+def score_pairs(pairs: Iterable[tuple[Pixels, Pixels]], restore: Restore, task: str, scale: int = 1) -> list[Scores]:
+    """The scores of `restore` on (degraded, clean) pictures, by the protocol of `task`."""
+    protocol = PROTOCOLS[TASKS[task].protocol]
+    return [protocol.score(restore(degraded), clean, scale) for degraded, clean in pairs]
 
 
 def readme_table(cards: list[Card]) -> str:
-    """The measured scores of the embedded models as Markdown."""
-    rows = ["| model | test set | condition | PSNR, dB | SSIM | protocol |", "|---|---|---|---|---|---|"]
+    """The measured scores of the embedded models as Markdown, each beside its baselines'."""
+    rows = ["| model | test set | condition | PSNR, dB | SSIM | protocol | in comparison |", "|" + "---|" * 7]
     for card in cards:
+        others: dict[tuple[str, ...], list[str]] = {}
         for score in card.scores:
-            if score.origin != PUBLISHED:
-                ssim = "" if score.ssim is None else f"{score.ssim:.4f}"
-                condition = score.condition.split(",")[0]
-                name = f"`{card.id}`" if score.origin == MEASURED else score.origin
-                rows.append(
-                    f"| {name} | {score.dataset} | {condition} | {score.psnr:.2f} | {ssim} | {score.protocol} |"
-                )
+            others.setdefault(_key(score)[1:], []).append(f"{score.origin} {score.psnr:.2f}")
+        for score in card.scores:
+            if score.origin == MEASURED:
+                compared = ", ".join(each for each in others[_key(score)[1:]] if not each.startswith(MEASURED))
+                cells = (f"`{card.id}`", score.dataset, score.condition.split(",")[0], f"{score.psnr:.2f}")
+                rows.append(f"| {' | '.join(cells)} | {score.ssim or 0:.4f} | {score.protocol} | {compared} |")
     return "\n".join(rows)
 
 
 def _plain(restorer: Restorer) -> Restore:
     def restore(pixels: Pixels) -> Pixels:
-        # Grey is repeated for a colour network: Set14 holds a grey picture.
-        return np.asarray(restorer(as_batch(pixels, restorer.channels))[0].permute(1, 2, 0).numpy())
+        # Grey is repeated for a colour network, whose three answers are averaged, as the product does.
+        result = restorer(as_batch(pixels, restorer.channels))[0].permute(1, 2, 0).numpy()
+        return np.asarray(result.mean(axis=2, keepdims=True) if pixels.shape[2] < result.shape[2] else result)
 
     return restore
 
 
-def _sr_pairs(folder: Path, scale: int) -> Pairs:
-    references = References(_existing(folder / "HR"))
-    for path in find_pictures(_existing(folder / "LR_bicubic" / f"X{scale}")):
-        yield read_image(path).pixels, read_image(references.find(path)).pixels
-
-
-def _noisy_pairs(folder: Path, sigma_255: float) -> Pairs:
-    for path in find_pictures(_existing(folder)):
-        clean = read_image(path).pixels
-        noise = np.random.RandomState(0).normal(0, sigma_255 / 255, clean.shape)
-        yield (clean + noise).astype(np.float32), clean
-
-
-def _as_score(card: Card, dataset: str, condition: str, origin: str, scores: list[Scores]) -> Score:
+def _as_score(benchmark: Benchmark, origin: str, scores: list[Scores]) -> Score:
     similarities = [each.ssim for each in scores if each.ssim is not None]
     return Score(
-        protocol=TASKS[card.task].protocol,
-        dataset=dataset,
+        protocol=TASKS[benchmark.task].protocol,
+        dataset=benchmark.dataset,
         origin=origin,
         psnr=round(statistics.fmean(each.psnr for each in scores), 3),
         ssim=round(statistics.fmean(similarities), 4),
-        condition=condition,
+        condition=benchmark.condition,
     )
-
-
-def _existing(folder: Path) -> Path:
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder.", "Name the folder of test sets with --data.")
-    return folder
 
 
 def _drift(card: Card, found: list[Score]) -> list[str]:
@@ -147,8 +94,8 @@ def _drift(card: Card, found: list[Score]) -> list[str]:
     return complaints
 
 
-def _key(score: Score) -> tuple[str, str, str]:
-    return score.origin, score.dataset, score.condition
+def _key(score: Score) -> tuple[str, ...]:
+    return score.origin, score.protocol, score.dataset, score.condition
 
 
 def _write_card(card: Card, found: list[Score]) -> Card:
@@ -188,12 +135,14 @@ def main(arguments: list[str] | None = None) -> int:
         if options.models and card.id not in options.models:
             done.append(card)
             continue
-        found = measure(card, options.data)
-        complaints += _drift(card, found)
-        done.append(card if options.check else _write_card(card, found))
-        for score in found:
+        found = []
+        for score in measure(card, options.data):
+            found.append(score)
             what = f"{card.id} ({score.origin}): {score.dataset} {score.condition}"
             sys.stdout.write(f"{what}: {score.psnr:.2f} dB, SSIM {score.ssim}\n")
+            sys.stdout.flush()
+        complaints += _drift(card, found)
+        done.append(card if options.check else _write_card(card, found))
     if options.check:
         sys.stdout.write("".join(f"drifted: {line}\n" for line in complaints) or "no drift\n")
         return 1 if complaints else 0
