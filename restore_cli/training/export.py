@@ -3,21 +3,42 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from restore_cli.errors import CheckpointError
+from restore_cli.errors import CheckpointError, OutputError, RecipeError
 from restore_cli.io.atomic import replacing
+from restore_cli.models.build import load_network, locate
 from restore_cli.models.card import Card
+from restore_cli.models.checkpoint import Checkpoint, read_checkpoint
 from restore_cli.models.digest import sha256_of
+from restore_cli.models.hub import fetch
 from restore_cli.tables import from_table
 from restore_cli.training.config import Recipe
+from restore_cli.training.network import Trainee, build_trainee
 
-__all__ = ["check_card", "export_model"]
+__all__ = ["check_export", "export_model"]
 
-WNE_PREFIX = "backbone."
+
+@dataclass(frozen=True)
+class Identity:
+    """What has to be said about a network for it to be built again.
+
+    Attributes:
+        arch: an id of `restore_cli.archs`; empty where the weights' keys tell.
+        config: constructor arguments of `arch`.
+        stated: what goes into the weights file itself.
+        tiling: how the model was tiled that this one started from.
+    """
+
+    arch: str
+    config: dict[str, Any]
+    stated: dict[str, Any]
+    tiling: dict[str, Any]
 
 
 def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
@@ -26,46 +47,88 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
     The card gets no scores: those are written by the program that measures them (`make scores`).
 
     Raises:
-        CheckpointError: the checkpoint cannot be read.
+        CheckpointError: the checkpoint cannot be read, or is not of this recipe.
+        OutputError: the folder cannot be written to.
     """
     import tomli_w
     from safetensors.torch import save
 
+    trainee = build_trainee(recipe, fresh=False)
     try:
         state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError) as error:
-        raise CheckpointError(f"{checkpoint}: {error}.") from error
-    weights = {
-        key.removeprefix(WNE_PREFIX): value.half().contiguous() if value.is_floating_point() else value
-        for key, value in state["averaged"].items()
-    }
-    config = {"arch": recipe.network.arch, "wne": recipe.network.wne, **recipe.network.config}
-    folder.mkdir(parents=True, exist_ok=True)
-    weights_path = folder / f"{recipe.name}.safetensors"
-    with replacing(weights_path, overwrite=True) as stream:
-        stream.write(save(weights, metadata={"config": json.dumps(config)}))
-    table = _card_table(recipe, weights_path.stat().st_size, sha256_of(weights_path))
-    card_path = folder / f"{recipe.name}.toml"
-    from_table(Card, table, str(card_path))
-    with replacing(card_path, overwrite=True) as stream:
-        stream.write(tomli_w.dumps(table).encode())
+        trainee.network.load_state_dict(state["averaged"])
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{checkpoint}: nothing to export yet.", "Train first, with --data.") from error
+    except (OSError, RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of this recipe.", "Name its --out.") from error
+    identity = _identify(recipe, trainee)
+    weights = _author_weights(trainee)
+    _check(recipe, trainee, identity, weights)
+    weights_path, card_path = folder / f"{recipe.name}.safetensors", folder / f"{recipe.name}.toml"
+    try:
+        with replacing(weights_path, overwrite=True) as stream:
+            stream.write(save(weights, metadata={"config": json.dumps(identity.stated)}))
+        table = _card_table(recipe, trainee, identity, weights_path.stat().st_size, sha256_of(weights_path))
+        with replacing(card_path, overwrite=True) as stream:
+            stream.write(tomli_w.dumps(table).encode())
+    except OSError as error:
+        raise OutputError(f"{folder}: {error.strerror or error}.", "Choose another --export.") from error
     return card_path
 
 
-def check_card(recipe: Recipe) -> None:
-    """Raises RecipeError if the recipe's `[card]` would not make a card: better before the training than after."""
-    from_table(Card, _card_table(recipe, 0, ""), f"recipe '{recipe.name}': card")
+def check_export(recipe: Recipe) -> None:
+    """Refuse before the training what could not be exported after it.
+
+    Raises:
+        RecipeError: the recipe's `[card]` would not make a card, or nobody would recognise the weights.
+    """
+    trainee = build_trainee(recipe, fresh=False)
+    _check(recipe, trainee, _identify(recipe, trainee), _author_weights(trainee))
 
 
-def _card_table(recipe: Recipe, size_bytes: int, sha256: str) -> dict[str, Any]:
+def _identify(recipe: Recipe, trainee: Trainee) -> Identity:
+    if not recipe.network.model:
+        arch, config = recipe.network.arch, recipe.network.config
+        return Identity(arch, config, {"arch": arch, "wne": trainee.wne, **config}, {})
+    # What the file it came from said about itself, its shapes may not tell.
+    location = locate(recipe.network.model)
+    path = location.path or (fetch(location.hub, offline=True) if location.hub else None)
+    stated = {**(read_checkpoint(path).config if path else {}), "wne": trainee.wne}
+    card = location.card
+    if card is None:
+        return Identity("", {}, stated, {})
+    tiling = {"overlap_px": card.tiling.overlap_px, "advice": card.tiling.advice} if card.tiling else {}
+    return Identity(card.arch, card.config, stated, tiling)
+
+
+def _author_weights(trainee: Trainee) -> dict[str, Tensor]:
     return {
+        key.removeprefix(trainee.prefix): value.half().contiguous() if value.is_floating_point() else value
+        for key, value in trainee.network.state_dict().items()
+    }
+
+
+def _check(recipe: Recipe, trainee: Trainee, identity: Identity, weights: dict[str, Tensor]) -> None:
+    """Build the model as whoever is given the files will."""
+    where = f"Recipe '{recipe.name}'"
+    card = from_table(Card, _card_table(recipe, trainee, identity, 0, ""), f"{where}: card")
+    single = {key: value.float() if value.is_floating_point() else value for key, value in weights.items()}
+    try:
+        load_network(Checkpoint(single, identity.stated), recipe.name, card)
+    except CheckpointError as error:
+        raise RecipeError(f"{where}: the network cannot be exported: {error.message}") from error
+
+
+def _card_table(recipe: Recipe, trainee: Trainee, identity: Identity, size_bytes: int, sha256: str) -> dict[str, Any]:
+    table = {
         "id": recipe.name,
         "task": recipe.task,
+        **({"conditioning": "sigma_255"} if trainee.takes_sigma else {}),
+        **({"tiling": identity.tiling} if identity.tiling else {}),
         **recipe.card,
-        "arch": recipe.network.arch,
         "scale": recipe.scale,
         "channels": recipe.data.channels,
-        "wne": recipe.network.wne,
-        "config": recipe.network.config,
+        "wne": trainee.wne,
         "file": {"name": f"{recipe.name}.safetensors", "bytes": size_bytes, "sha256": sha256},
     }
+    return {**table, "arch": identity.arch, "config": identity.config} if identity.arch else table

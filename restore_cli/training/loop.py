@@ -6,33 +6,33 @@ checkpoint are lost: everything needed to go on is in one file, written aside an
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
-from restore_cli.archs import architecture
-from restore_cli.errors import CheckpointError, OutputError, RecipeError
-from restore_cli.io.atomic import replacing
+from restore_cli.errors import CheckpointError, DeviceMemoryError, RecipeError, RestoreError
 from restore_cli.training.config import OptimizerRecipe, Recipe
-from restore_cli.training.data import Batch, PatchSampler, read_corpus
+from restore_cli.training.corpus import read_corpus
 from restore_cli.training.ema import AveragedWeights
+from restore_cli.training.interrupts import DeferredInterrupt
 from restore_cli.training.losses import LOSS_FUNCTIONS
-from restore_cli.wrappers.wne import NormalizationEquivariant
+from restore_cli.training.network import Trainee, build_trainee
+from restore_cli.training.patches import Batch, PatchSampler, patch_batches
+from restore_cli.training.processes import Team
+from restore_cli.training.record import LogRow, RunFolder
 
-__all__ = ["CHECKPOINT_NAME", "Budget", "build_network", "train"]
+__all__ = ["Budget", "learning_rate", "train"]
 
-CHECKPOINT_NAME = "checkpoint.pt"
-LOG_FIELDS = ("step", "minutes", "rate", "loss", "validation_psnr")
 VALIDATION_PATCHES = 16
-VALIDATION_KEY = (2**31, 1)  # no training step ever uses this seed
+VALIDATION_KEY = (2**31, 1)  # no recipe has this seed
+INTERRUPTED = 2.0  # in place of the share of the budget
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,14 @@ class Budget:
         return min(1.0, max(by_time, step / self.steps if self.steps else 0.0))
 
 
-def build_network(recipe: Recipe) -> nn.Module:
-    """The recipe's network with random weights, wrapped in WNE if it says so."""
-    try:
-        network = architecture(recipe.network.arch)(**recipe.network.config)
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"Recipe '{recipe.name}': network: {error}.") from error
-    for fact, wanted in (("scale", recipe.scale), ("channels", recipe.data.channels)):
-        if getattr(network, fact) != wanted:
-            raise RecipeError(f"Recipe '{recipe.name}': {fact} is {wanted}, the network's {getattr(network, fact)}.")
-    return NormalizationEquivariant(network) if recipe.network.wne else network
-
-
 def train(
     recipe: Recipe,
     data_dir: Path,
     run_dir: Path,
     *,
     budget: Budget | None = None,
-    device: str = "cpu",
+    team: Team | None = None,
+    compile_backend: str | None = None,
     resume: bool = False,
     validate_every: int = 500,
     checkpoint_seconds: float = 180,
@@ -75,12 +64,16 @@ def train(
 ) -> Path:
     """Train until the budget is used up.
 
+    Arithmetic is bfloat16 where autocast allows it, weights are float32. On the CPU a resumed run equals
+    an uninterrupted one to the bit.
+
     Args:
         recipe: what to train, on what, and how.
         data_dir: holds the recipe's picture folders.
-        run_dir: receives `checkpoint.pt` and `log.csv`.
+        run_dir: receives `checkpoint.pt`, `log.csv` and `log.png`.
         budget: overrides the recipe's minutes.
-        device: 'cpu', 'cuda' or 'cuda:n'. Both run in bfloat16 with float32 weights.
+        team: this process among those that train together, and its device; None is one CPU process.
+        compile_backend: of `torch.compile`; None does not compile.
         resume: go on from the checkpoint in `run_dir`.
         validate_every: steps between two validations on held-out pictures.
         checkpoint_seconds: time between two checkpoints.
@@ -93,90 +86,126 @@ def train(
     Raises:
         CheckpointError: `resume` without a checkpoint, or without `resume` over an existing one.
         InputError: no pictures, or none large enough.
+        RecipeError: network and pictures do not go together, or the weights ran away.
+        DeviceMemoryError: batch and network do not fit on the device.
+        KeyboardInterrupt: after Ctrl-C, once the step is finished and the checkpoint written.
     """
-    checkpoint_path = run_dir / CHECKPOINT_NAME
-    if resume and not checkpoint_path.exists():
-        raise CheckpointError(f"{checkpoint_path}: nothing to resume.", "Leave out --resume to start.")
-    if not resume and checkpoint_path.exists():
-        raise CheckpointError(f"{checkpoint_path} exists.", "Go on with --resume, or name another folder with --out.")
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"{run_dir}: {error.strerror}.", "Choose another --out.") from error
     budget = budget or Budget(recipe.optimizer.minutes)
+    team = team or Team("cpu")
+    folder = RunFolder(run_dir, resume=resume)
+
+    corpus = read_corpus(recipe, data_dir)
+    sampler, held_out = (
+        PatchSampler(scenes, recipe.data.patch_px, recipe.scale, recipe.data.degradation, recipe.data.grey_share)
+        for scenes in (corpus.training, corpus.validation)
+    )
+    validation = held_out.batch(VALIDATION_PATCHES, VALIDATION_KEY)
 
     torch.manual_seed(recipe.seed)
-    network = build_network(recipe).to(device).to(memory_format=torch.channels_last)
+    trainee = build_trainee(recipe, fresh=not resume)
+    network = trainee.network.to(team.device).to(memory_format=torch.channels_last)
     averaged = AveragedWeights(network, recipe.optimizer.ema)
     optimizer = torch.optim.Adam(network.parameters(), lr=recipe.optimizer.rate, betas=(0.9, 0.99))
     loss_function = LOSS_FUNCTIONS[recipe.optimizer.loss]
     step, seconds_before = 0, 0.0
     if resume:
         try:
-            state = torch.load(checkpoint_path, map_location=device, weights_only=True)
+            state = torch.load(folder.checkpoint, map_location="cpu", weights_only=True)
             network.load_state_dict(state["network"])
             averaged.network.load_state_dict(state["averaged"])
             optimizer.load_state_dict(state["optimizer"])
             step, seconds_before = state["step"], state["seconds"]
         except (RuntimeError, KeyError, ValueError, OSError) as error:
             raise CheckpointError(
-                f"{checkpoint_path}: not a checkpoint of this recipe.", "Start in another --out."
+                f"{folder.checkpoint}: not a checkpoint of this recipe.", "Start in another --out."
             ) from error
+        folder.read_rows(step)
+    # Compiled around the same weights, whose names stay what they are.
+    forward = torch.compile(network, backend=compile_backend) if compile_backend else network
 
-    corpus = read_corpus(recipe, data_dir)
-    sampler = PatchSampler(corpus.training, recipe.data.degradation, recipe.data.patch_px, recipe.scale)
-    held_out = PatchSampler(corpus.validation, recipe.data.degradation, recipe.data.patch_px, recipe.scale)
-    validation = held_out.batch(VALIDATION_PATCHES, VALIDATION_KEY)
+    size = recipe.data.batch // team.count
+    batches = patch_batches(
+        sampler, size, recipe.seed, step + 1, first_patch=team.index * size, workers=recipe.data.workers
+    )
 
     def seconds() -> float:
         return seconds_before + time.monotonic() - started
 
-    def save() -> None:
-        state: dict[str, Any] = {"step": step, "seconds": seconds(), "network": network.state_dict()}
-        state |= {"averaged": averaged.network.state_dict(), "optimizer": optimizer.state_dict()}
-        _save_atomically(state, checkpoint_path)
+    def check_finite() -> None:
+        if not is_finite.item():
+            raise RecipeError(
+                f"Recipe '{recipe.name}': the gradients stopped being numbers before step {step}.",
+                "Lower optimizer.rate and go on with --resume: the last checkpoint is from before.",
+            )
 
-    log = _Log(run_dir / "log.csv", fresh=not resume)
+    def log(rate: float) -> None:
+        check_finite()
+        loss = (team.mean(loss_sum) / (step - logged_step)).item()
+        if team.is_main:
+            psnr = validation_psnr(trainee, averaged, validation)
+            folder.add_row(LogRow(step, seconds() / 60, rate, loss, psnr))
+            bar.set_postfix(step=step, dB=f"{psnr:.2f}")
+
+    def save() -> None:
+        check_finite()
+        state = {"step": step, "seconds": seconds(), "network": network.state_dict()}
+        state |= {"averaged": averaged.network.state_dict(), "optimizer": optimizer.state_dict()}
+        folder.save(state)
+
     network.train()
+    is_whole, is_finite = True, torch.ones((), dtype=torch.bool, device=team.device)
+    rate, logged_step, loss_sum = 0.0, step, torch.zeros((), device=team.device)
     started = last_saved = time.monotonic()
-    share_at_start = budget.share_used(seconds(), step)
-    losses: list[float] = []
-    bar = tqdm(total=100, initial=round(100 * share_at_start, 1), unit="%", disable=not show_progress)
-    try:
-        for degraded, clean in sampler.batches(recipe.data.batch, recipe.seed, first_step=step + 1):
-            share = budget.share_used(seconds(), step)
-            if share >= 1:
-                break
-            rate = learning_rate(recipe.optimizer, share)
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            with torch.autocast(torch.device(device).type, torch.bfloat16):
-                restored = network(_to(degraded, device))
-            loss = loss_function(restored.float(), _to(clean, device))
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip_norm)
-            optimizer.step()
-            step += 1
-            averaged.update(network, step)
-            losses.append(loss.item())
-            on_step(step)
-            bar.update(round(100 * share, 1) - bar.n)
-            if step % validate_every == 0:
-                psnr = _validation_psnr(averaged.network, validation, device)
-                log.write(step, seconds() / 60, rate, sum(losses) / len(losses), psnr)
-                bar.set_postfix(step=step, dB=f"{psnr:.2f}")
-                losses.clear()
-            if time.monotonic() - last_saved > checkpoint_seconds:
+    share = budget.share_used(seconds(), step)
+    bar = tqdm(total=100, initial=round(100 * share, 1), unit="%", disable=not (show_progress and team.is_main))
+    # Ctrl-C reaches each process of a team twice, from the terminal and from the one that started them.
+    interrupts = DeferredInterrupt(patient=team.count > 1)
+    with interrupts, bar, _explained(recipe, team, compile_backend):
+        try:
+            for degraded, clean in batches:
+                share = team.agreed(INTERRUPTED if interrupts.requested else budget.share_used(seconds(), step))
+                if share >= 1:
+                    break
+                rate = learning_rate(recipe.optimizer, share)
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                # Also stochastic depth and the like are a function of the step alone.
+                torch.manual_seed(step_seed(recipe.seed, step, team.index))
+                degraded, clean = _to(degraded, team.device), _to(clean, team.device)
+                with torch.autocast(team.device.type, torch.bfloat16):
+                    restored = forward(degraded, **trainee.conditioning(degraded, clean))
+                if restored.shape != clean.shape:
+                    raise RecipeError(f"The network makes {tuple(restored.shape)}, not {tuple(clean.shape)}.")
+                loss = loss_function(restored.float(), clean)
+                optimizer.zero_grad(set_to_none=True)
+                loss.backward()
+                team.average_gradients(network)
+                norm = torch.nn.utils.clip_grad_norm_(network.parameters(), recipe.optimizer.clip_norm)
+                is_whole = False
+                optimizer.step()
+                step += 1
+                averaged.update(network, step)
+                is_whole = True
+                is_finite &= norm.isfinite()
+                loss_sum += loss.detach()
+                on_step(step)
+                bar.update(round(100 * share, 1) - bar.n)
+                if step % validate_every == 0:
+                    log(rate)
+                    logged_step = step
+                    loss_sum.zero_()
+                if team.is_main and time.monotonic() - last_saved > checkpoint_seconds:
+                    save()
+                    last_saved = time.monotonic()
+            if step > logged_step and share != INTERRUPTED:
+                log(rate)
+        finally:
+            if is_whole and team.is_main:
                 save()
-                last_saved = time.monotonic()
-    finally:
-        # Also on Ctrl-C: the step in flight is lost, nothing else.
-        bar.close()
-        save()
-    psnr = _validation_psnr(averaged.network, validation, device)
-    log.write(step, seconds() / 60, 0.0, sum(losses) / max(1, len(losses)), psnr)
-    return checkpoint_path
+    team.wait()  # nobody leaves before the checkpoint is there
+    if share == INTERRUPTED:
+        raise KeyboardInterrupt
+    return folder.checkpoint
 
 
 def learning_rate(optimizer: OptimizerRecipe, share: float) -> float:
@@ -187,39 +216,42 @@ def learning_rate(optimizer: OptimizerRecipe, share: float) -> float:
     return optimizer.last_rate + (optimizer.rate - optimizer.last_rate) * (1 + math.cos(angle)) / 2
 
 
+def step_seed(seed: int, step: int, process: int) -> int:
+    """A seed for torch, another for each step and process."""
+    return int(np.random.SeedSequence((seed, step, process)).generate_state(1)[0])
+
+
 @torch.inference_mode()
-def _validation_psnr(network: nn.Module, validation: Batch, device: str) -> float:
+def validation_psnr(trainee: Trainee, averaged: AveragedWeights, validation: Batch) -> float:
     """Mean over the patches, peak 1, all channels, in float32."""
-    degraded, clean = validation
+    device = next(averaged.network.parameters()).device
     total = 0.0
-    for one_degraded, one_clean in zip(degraded.split(1), clean.split(1), strict=True):
-        restored = network(_to(one_degraded, device)).cpu().clamp(0, 1)
-        total -= 10 * math.log10(max((restored - one_clean).square().mean().item(), 1e-10))
-    return total / len(degraded)
+    for degraded, clean in zip(*(each.split(1) for each in validation), strict=True):
+        told = trainee.conditioning(degraded, clean)
+        restored = averaged.network(_to(degraded, device), **{name: each.to(device) for name, each in told.items()})
+        total -= 10 * math.log10(max((restored.cpu().clamp(0, 1) - clean).square().mean().item(), 1e-10))
+    return total / len(validation[0])
 
 
-def _to(batch: torch.Tensor, device: str) -> torch.Tensor:
+@contextlib.contextmanager
+def _explained(recipe: Recipe, team: Team, compile_backend: str | None) -> Iterator[None]:
+    """Failures of device and compiler in our words."""
+    compiler_errors: tuple[type[Exception], ...] = ()
+    if compile_backend:
+        from torch._dynamo.exc import TorchDynamoException  # seconds to import
+
+        compiler_errors = (TorchDynamoException,)
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise DeviceMemoryError(
+            f"{team.device}: no memory for {recipe.data.batch // team.count} patches of {recipe.data.patch_px} pixels.",
+            "Lower data.batch or data.patch_px, or share the batch among GPUs with --processes.",
+        ) from error
+    except compiler_errors as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise RestoreError(f"torch.compile failed: {reason}", "Go on with --resume --no-compile.") from error
+
+
+def _to(batch: torch.Tensor, device: torch.device) -> torch.Tensor:
     return batch.to(device, memory_format=torch.channels_last, non_blocking=True)
-
-
-def _save_atomically(state: dict[str, Any], path: Path) -> None:
-    with replacing(path, overwrite=True) as stream:
-        torch.save(state, stream)
-
-
-class _Log:
-    """`log.csv`: a row each validation, appended to when a run is resumed."""
-
-    def __init__(self, path: Path, *, fresh: bool) -> None:
-        self._path = path
-        if fresh:
-            path.unlink(missing_ok=True)
-        if not path.exists():
-            self._append(LOG_FIELDS)
-
-    def write(self, step: int, minutes: float, rate: float, loss: float, psnr: float) -> None:
-        self._append((step, f"{minutes:.2f}", f"{rate:.3g}", f"{loss:.6f}", f"{psnr:.3f}"))
-
-    def _append(self, row: tuple[Any, ...]) -> None:
-        with self._path.open("a", newline="") as file:
-            csv.writer(file).writerow(row)

@@ -1,0 +1,109 @@
+"""What a run leaves in its folder: `checkpoint.pt`, `log.csv`, and `log.png`, which shows the log."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from restore_cli.errors import CheckpointError, OutputError
+from restore_cli.io.atomic import replacing
+from restore_cli.training.plot import plot_log
+
+__all__ = ["CHECKPOINT_NAME", "LogRow", "RunFolder"]
+
+CHECKPOINT_NAME = "checkpoint.pt"
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """A validation.
+
+    Attributes:
+        step: how many are finished.
+        minutes: of training so far.
+        rate: learning rate.
+        loss: mean since the row before.
+        validation_psnr: of the averaged weights on held-out pictures, dB.
+    """
+
+    step: int
+    minutes: float
+    rate: float
+    loss: float
+    validation_psnr: float
+
+
+class RunFolder:
+    """The files of one run, each written aside and renamed.
+
+    Args:
+        path: created if it is not there.
+        resume: whether a run goes on here.
+
+    Raises:
+        CheckpointError: `resume` without a checkpoint, or without `resume` over an existing one.
+        OutputError: the folder cannot be created.
+    """
+
+    def __init__(self, path: Path, *, resume: bool) -> None:
+        self.checkpoint = path / CHECKPOINT_NAME
+        self._log = path / "log.csv"
+        self._plot = path / "log.png"
+        self.rows: list[LogRow] = []
+        if resume and not self.checkpoint.exists():
+            raise CheckpointError(f"{self.checkpoint}: nothing to resume.", "Leave out --resume to start.")
+        if not resume and self.checkpoint.exists():
+            raise CheckpointError(
+                f"{self.checkpoint} exists.", "Go on with --resume, or name another folder with --out."
+            )
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror}.", "Choose another --out.") from error
+
+    def read_rows(self, last_step: int) -> None:
+        """Take up the log of the run that goes on. Rows after `last_step` were lost with its last minutes."""
+        try:
+            with self._log.open(newline="") as file:
+                found = [
+                    LogRow(int(row["step"]), *(float(row[name]) for name in NUMBERS)) for row in csv.DictReader(file)
+                ]
+        except FileNotFoundError:
+            return
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self._log}: not the log of a run.", "Move it away to go on without it.") from error
+        self.rows = [row for row in found if row.step <= last_step]
+
+    def add_row(self, row: LogRow) -> None:
+        """Append to the log."""
+        self.rows.append(row)
+        text = io.StringIO()
+        lines = csv.writer(text)
+        lines.writerow([each.name for each in fields(LogRow)])
+        for each in self.rows:
+            minutes, rate, loss, psnr = astuple(each)[1:]
+            lines.writerow((each.step, f"{minutes:.2f}", f"{rate:.3g}", f"{loss:.6f}", f"{psnr:.3f}"))
+        self._write(self._log, text.getvalue().encode())
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the checkpoint, and the plot."""
+        stream = io.BytesIO()
+        torch.save(state, stream)
+        self._write(self.checkpoint, stream.getbuffer())
+        if self.rows:
+            self._write(self._plot, plot_log(self.rows))
+
+    def _write(self, path: Path, content: bytes | memoryview) -> None:
+        try:
+            with replacing(path, overwrite=True) as stream:
+                stream.write(content)
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror or error}.", "The run can go on with --resume.") from error
+
+
+NUMBERS = [each.name for each in fields(LogRow) if each.name != "step"]
