@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import statistics
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 
 from restore_cli.errors import RestoreError
 from restore_cli.evaluation.benchmarks import Benchmark, Pixels, Restore, benchmarks
+from restore_cli.evaluation.goals import goal_for, verdict
 from restore_cli.evaluation.protocol import PROTOCOLS, Scores
 from restore_cli.inference.inspect import as_batch
 from restore_cli.inference.restorer import Restorer, load_model
@@ -33,12 +35,28 @@ DRIFT_DB = 0.01
 MEASURED, PUBLISHED = "measured", "published"
 
 
-def measure(card: Card, test_dir: Path) -> Iterator[Score]:
-    """Every figure of an embedded model, float32 on the CPU, and its baselines' on the same pictures."""
+def measure(card: Card, test_dir: Path, say: Callable[[str], None] = lambda line: None) -> list[Score]:
+    """Every figure of an embedded model, float32 on the CPU, and its baselines' on the same pictures.
+
+    Args:
+        card: of the model.
+        test_dir: folder of the test sets.
+        say: told each benchmark's outcome, and whether the goal is reached.
+    """
     model = _plain(load_model(card.id, device="cpu", precision="fp32", offline=True))
+    found = []
     for benchmark in benchmarks(card, test_dir):
-        for origin, restore in {MEASURED: model, **benchmark.baselines}.items():
-            yield _as_score(benchmark, origin, score_pairs(benchmark.pairs(), restore, benchmark.task, card.scale))
+        ours, *others = (
+            _as_score(benchmark, origin, score_pairs(benchmark.pairs(), restore, benchmark.task, card.scale))
+            for origin, restore in {MEASURED: model, **benchmark.baselines}.items()
+        )
+        found += [ours, *others]
+        goal = goal_for(benchmark.task, ours, card.scale)
+        reached = f"; {verdict(goal, ours, others)} ({goal.describe()})" if goal else ""
+        beside = "".join(f", {other.origin} {other.psnr:.2f}" for other in others)
+        where = f"{card.id}, {benchmark.task}: {benchmark.dataset} {benchmark.condition}".strip()
+        say(f"{where}: {ours.psnr:.2f} dB, SSIM {ours.ssim}{beside}{reached}")
+    return found
 
 
 def score_pairs(pairs: Iterable[tuple[Pixels, Pixels]], restore: Restore, task: str, scale: int = 1) -> list[Scores]:
@@ -135,12 +153,7 @@ def main(arguments: list[str] | None = None) -> int:
         if options.models and card.id not in options.models:
             done.append(card)
             continue
-        found = []
-        for score in measure(card, options.data):
-            found.append(score)
-            what = f"{card.id} ({score.origin}): {score.dataset} {score.condition}"
-            sys.stdout.write(f"{what}: {score.psnr:.2f} dB, SSIM {score.ssim}\n")
-            sys.stdout.flush()
+        found = measure(card, options.data, functools.partial(print, flush=True))
         complaints += _drift(card, found)
         done.append(card if options.check else _write_card(card, found))
     if options.check:
