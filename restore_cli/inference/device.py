@@ -95,7 +95,8 @@ class OnDevice(nn.Module):
         return restored
 
     def _run(self, picture: torch.Tensor, conditioning: dict[str, torch.Tensor], precision: Precision) -> torch.Tensor:
-        moved = picture.to(self.device, torch.float32)
+        # A copy in any case: some networks (spandrel's RCAN) work in place, and a second try needs the picture.
+        moved = picture.to(self.device, torch.float32, copy=True)
         given = {name: value.to(self.device, torch.float32) for name, value in conditioning.items()}
         half = precision is not Precision.FP32
         with torch.autocast(self.device.type, DTYPES[precision], enabled=half):

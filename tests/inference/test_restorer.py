@@ -156,6 +156,19 @@ def test_a_tile_that_overflows_is_computed_again_in_single_precision():
     assert fallbacks == [1]
 
 
+class InPlace(nn.Module):
+    def forward(self, picture):
+        return picture.mul_(2)
+
+
+def test_a_network_that_works_in_place_does_not_reach_the_callers_picture():
+    picture = torch.rand(1, 3, 4, 4)
+    before = picture.clone()
+    restored = OnDevice(InPlace(), torch.device("cpu"), Precision.FP32)(picture)
+    torch.testing.assert_close(restored, 2 * before)
+    torch.testing.assert_close(picture, before, rtol=0, atol=0)
+
+
 def test_values_that_are_no_numbers_never_leave():
     class Broken(nn.Module):
         def forward(self, picture):
