@@ -127,13 +127,21 @@ TASKS: dict[str, Task] = {
         ),
         Task(
             "deblur",
-            "Remove motion blur.",
+            "Remove camera shake and defocus blur.",
             suffix="_deblur",
             protocol="rgb",
             degradations=("motion-blur", "defocus"),
+            default_models={"color": "unet-deblur"},
             try_models=("nafnet-gopro-width64",),
         ),
-        Task("derain", "Remove rain streaks.", suffix="_derain", protocol="derain", degradations=("rain",)),
+        Task(
+            "derain",
+            "Remove rain streaks.",
+            suffix="_derain",
+            protocol="derain",
+            degradations=("rain",),
+            default_models={"color": "unet-weather"},
+        ),
         Task(
             "jpeg",
             "Remove JPEG compression artifacts.",
@@ -149,6 +157,7 @@ TASKS: dict[str, Task] = {
             suffix="_demosaic",
             protocol="rgb",
             degradations=("mosaic",),
+            default_models={"color": "unet-demosaic"},
             input="mosaic",
         ),
         Task(
@@ -157,6 +166,7 @@ TASKS: dict[str, Task] = {
             suffix="_weather",
             protocol="rgb",
             degradations=("snow", "raindrops", "rain-fog"),
+            default_models={"color": "unet-weather"},
         ),
     )
 }

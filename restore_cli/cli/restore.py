@@ -53,7 +53,7 @@ def deblur(
         typer.Option(help="The other view of a dual-pixel picture, for models that take both.", rich_help_panel=MODEL),
     ] = None,
 ) -> None:
-    """Remove motion blur."""
+    """Remove camera shake and defocus blur."""
     _run(TASKS["deblur"], shared, second_view=second_view)
 
 
