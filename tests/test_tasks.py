@@ -94,6 +94,12 @@ def test_without_weights_the_way_out_is_named():
         dataclasses.replace(TASKS["derain"], default_models={}).default_model()
 
 
+@pytest.mark.parametrize("task", TASKS.values(), ids=list(TASKS))
+def test_every_task_restores_without_a_network_at_every_scale(task):
+    for scale in task.scales:
+        assert CARDS[task.default_model(scale)].embedded
+
+
 def test_grey_pictures_have_a_model_of_their_own_where_colour_would_fail_them():
     model = TASKS["denoise"].grey_model
     assert model is not None and model != TASKS["denoise"].default_model()

@@ -107,11 +107,11 @@ COMMANDS = {
 EPILOGS = {
     "sr": "restore sr --scale 4 in.png   |   restore sr scans/ -r -o large/   |   restore sr in.png -n model.pth",
     "denoise": "restore denoise in.jpg   |   restore denoise in.png --strength 0.7   |   restore denoise 'raw/*.tif'",
-    "deblur": "restore deblur in.png -n nafnet-gopro-width64",
-    "derain": "restore derain in.png -n model.pth",
-    "jpeg": "restore jpeg in.jpg -n fbcnn-color -f png",
-    "demosaic": "restore demosaic mosaic.png --cfa grbg -n model.pth",
-    "weather": "restore weather in.png -n model.pth",
+    "deblur": "restore deblur in.jpg   |   restore deblur in.png -n nafnet-gopro-width64",
+    "derain": "restore derain in.jpg   |   restore derain in.png -n model.pth",
+    "jpeg": "restore jpeg in.jpg -f png   |   restore jpeg in.jpg -n fbcnn-color -f png",
+    "demosaic": "restore demosaic mosaic.png --cfa grbg",
+    "weather": "restore weather in.jpg   |   restore weather in.png -n model.pth",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import pickle
 import struct
@@ -10,6 +11,7 @@ import zlib
 import numpy as np
 import pytest
 
+from restore_cli.tasks import TASKS
 from tests.pictures import read, values, write
 
 
@@ -179,8 +181,10 @@ def test_a_model_that_is_not_there_is_refused_with_near_names(refused, tmp_path)
     assert "'hf:one/two' is not the address" in refused("sr", "in.png", "-n", "hf:one/two", code=2)
 
 
-def test_a_task_without_weights_names_the_way_out(refused, tmp_path):
+def test_a_task_without_weights_names_the_way_out(refused, tmp_path, monkeypatch):
     write(tmp_path / "in.png")
+    for name in ("weather", "deblur"):
+        monkeypatch.setitem(TASKS, name, dataclasses.replace(TASKS[name], default_models={}))
     line = refused("weather", "in.png")
     assert "'weather'" in line and "-n FILE.pth" in line and "hf:owner/repo/file" in line
     assert "-n nafnet-gopro-width64" in refused("deblur", "in.png")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
@@ -205,7 +206,7 @@ def test_restore_without_a_target_writes_nothing(weights, tmp_path):
     assert list(tmp_path.iterdir()) == [source]
 
 
-def test_restore_refuses_what_it_can_before_the_model_is_read(tmp_path):
+def test_restore_refuses_what_it_can_before_the_model_is_read(tmp_path, monkeypatch):
     source = write(tmp_path / "in.png")
     write(tmp_path / "there.png")
     with pytest.raises(OutputError, match="there.png exists"):
@@ -214,6 +215,7 @@ def test_restore_refuses_what_it_can_before_the_model_is_read(tmp_path):
         restore_cli.restore(source, tmp_path / "out.avif", task="sr", model="nothing.pth")
     with pytest.raises(UsageError, match="Unknown task 'sharpen'"):
         restore_cli.restore(source, task="sharpen")
+    monkeypatch.setitem(TASKS, "weather", dataclasses.replace(TASKS["weather"], default_models={}))
     with pytest.raises(ModelNotFoundError, match="-n FILE.pth"):
         restore_cli.restore(source, task="weather")
 
