@@ -148,6 +148,7 @@ TASKS: dict[str, Task] = {
             suffix="_jpeg",
             protocol="rgb",
             degradations=("jpeg",),
+            default_models={"color": "unet-jpeg"},
             conditioning=QUALITY_FACTOR,
             try_models=("fbcnn-color",),
         ),
