@@ -71,7 +71,8 @@ class PatchSampler:
         weight = np.concatenate(details)
         # Very busy places (foliage, noise) count no more than three average ones, flat ones a tenth.
         weight = np.clip(weight / max(weight.mean(), 1e-6), 0.1, 3.0)
-        self._cumulative = np.cumsum(weight) / weight.sum()
+        # In double precision: in single the last of many thousand places would never be drawn.
+        self._cumulative = np.cumsum(weight, dtype=np.float64) / weight.sum(dtype=np.float64)
 
     def batch(self, size: int, key: Sequence[int], *, first_patch: int = 0) -> Batch:
         """Patches `first_patch` to `first_patch + size` of the batch `key`, always the same ones."""
