@@ -29,6 +29,7 @@ ARCHITECTURES = {
     "hi-ir": "restore_cli.archs.hi_ir:HiIR",
     "hi-ir-unet": "restore_cli.archs.hi_ir_unet:HiIRUNet",
     "iitransformer": "restore_cli.archs.iitransformer:IITransformer",
+    "mosaic-unet": "restore_cli.archs.mosaic_unet:MosaicUNet",
     "resnet": "restore_cli.archs.resnet:ResNet",
     "swinir": "restore_cli.archs.swinir:SwinIR",
     "unet": "restore_cli.archs.unet:UNet",

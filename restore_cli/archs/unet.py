@@ -89,7 +89,10 @@ class UNet(nn.Module):
         return radius + self.size_multiple * self.body_blocks * ResidualBlock.receptive_radius
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        features = self.stem(picture)
+        return picture + self.change(self.stem(picture))
+
+    def change(self, features: torch.Tensor) -> torch.Tensor:
+        """What is added to the picture, `(N, channels, H, W)`, from the stem's features."""
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             features = encoder(features)
@@ -98,8 +101,8 @@ class UNet(nn.Module):
         features = self.body(features)
         for level in reversed(range(len(skips))):
             features = self.decoders[level](self.ups[level](features) + skips[level])
-        restored: torch.Tensor = picture + self.to_picture(features)
-        return restored
+        change: torch.Tensor = self.to_picture(features)
+        return change
 
 
 def _residual_stack(width: int, count: int) -> nn.Sequential:

@@ -37,7 +37,7 @@ class MotionBlur:
         sigma_255: deviation of the sensor's white noise in 8-bit units, as (lowest, highest).
     """
 
-    length_px: tuple[float, float] = (6.0, 24.0)
+    length_px: tuple[float, float] = (4.0, 16.0)
     linear: float = 0.2
     sigma_255: tuple[float, float] = (0.0, 0.0)
 
@@ -75,7 +75,7 @@ class Defocus:
         sigma_255: deviation of the sensor's white noise in 8-bit units, as (lowest, highest).
     """
 
-    radius_px: tuple[float, float] = (1.5, 6.0)
+    radius_px: tuple[float, float] = (1.0, 4.5)
     variation: float = 0.3
     depth_px: float = 150.0
     sigma_255: tuple[float, float] = (0.0, 0.0)

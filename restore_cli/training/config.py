@@ -65,6 +65,8 @@ class DataRecipe:
         held_out: every n-th picture of a folder is kept for validation and never trained on.
         channels: 3 for RGB, 1 for grey; the network's.
         grey_share: of the patches for an RGB network, so many are made grey, so that it serves grey pictures too.
+        saturation: colours of clean patches are stretched by a factor between these two: photographs are
+            duller than what a network may meet.
         workers: processes that make patches, for degradations that take longer than a step; with 0 a
             thread makes them beside the training.
     """
@@ -78,6 +80,7 @@ class DataRecipe:
     held_out: int = 15
     channels: int = 3
     grey_share: float = 0.0
+    saturation: tuple[float, float] = (1.0, 1.0)
     workers: int = 0
 
 
@@ -191,6 +194,7 @@ def _check(recipe: Recipe, facts: NetworkFacts, where: str) -> None:
         "data.held_out": recipe.data.held_out >= 2,
         "data.reductions": all(factor >= 1 for factor in recipe.data.reductions),
         "data.grey_share": 0 <= recipe.data.grey_share <= (1 if recipe.data.channels == 3 else 0),
+        "data.saturation": 0 <= recipe.data.saturation[0] <= recipe.data.saturation[1] <= 10,
         "data.workers": recipe.data.workers >= 0,
         "optimizer.minutes": recipe.optimizer.minutes > 0,
         "optimizer.rate": recipe.optimizer.rate > 0,
@@ -217,6 +221,8 @@ def _check_data(data: DataRecipe, scale: int, where: str) -> None:
         raise RecipeError(f"{where}.degradation: scale is {found}, the network's {scale}.", "They must be the same.")
     if data.pairs and data.degradation is not None:
         raise RecipeError(f"{where}: pairs and degradation.", "Pairs are degraded already: leave one out.")
+    if data.pairs and data.saturation != (1, 1):
+        raise RecipeError(f"{where}: pairs and saturation.", "Pairs are degraded already: leave one out.")
     if data.pairs and data.reductions != (1,):
         raise RecipeError(f"{where}: pairs and reductions.", "Reduced, a pair would show another degradation.")
 

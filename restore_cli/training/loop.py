@@ -96,7 +96,14 @@ def train(
 
     corpus = read_corpus(recipe, data_dir)
     sampler, held_out = (
-        PatchSampler(scenes, recipe.data.patch_px, recipe.scale, recipe.data.degradation, recipe.data.grey_share)
+        PatchSampler(
+            scenes,
+            recipe.data.patch_px,
+            recipe.scale,
+            recipe.data.degradation,
+            recipe.data.grey_share,
+            recipe.data.saturation,
+        )
         for scenes in (corpus.training, corpus.validation)
     )
     validation = held_out.batch(VALIDATION_PATCHES, VALIDATION_KEY)

@@ -40,6 +40,7 @@ class PatchSampler:
         degradation: makes the degraded patch where the scene has none, with a margin around it that is
             cut off afterwards; None where every scene has one.
         grey_share: of the patches, RGB ones, that lose their colour before anything else.
+        saturation: factors between which the colours of patches to be degraded are stretched.
     """
 
     def __init__(
@@ -49,9 +50,11 @@ class PatchSampler:
         scale: int,
         degradation: Degradation | None = None,
         grey_share: float = 0.0,
+        saturation: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         self.degradation = degradation
         self.grey_share = grey_share
+        self.saturation = saturation
         self.scale = scale
         self.margin_px = degradation.margin_px if degradation else 0
         self.degraded_px = patch_px + 2 * self.margin_px
@@ -99,6 +102,8 @@ class PatchSampler:
         clean = cut(scene.clean, row, column, self.clean_px)
         if scene.degraded is not None:
             return cut(scene.degraded, row // self.scale, column // self.scale, self.degraded_px), clean
+        if self.saturation != (1, 1):
+            clean = _stretched(clean, np.float32(rng.uniform(*self.saturation)))
         degraded = clean if self.degradation is None else self.degradation(clean, rng)
         return _without_margin(degraded, self.margin_px), _without_margin(clean, self.margin_px * self.scale)
 
@@ -174,6 +179,13 @@ def _detail_map(picture: NDArray[np.uint8], side: int) -> tuple[NDArray[np.intp]
         np.arange(0, picture.shape[0] - side + 1, step), np.arange(0, picture.shape[1] - side + 1, step), indexing="ij"
     )
     return rows, columns, mean[rows, columns]
+
+
+def _stretched(clean: NDArray[np.float32], factor: np.float32) -> NDArray[np.float32]:
+    """Every colour moved away from its grey (or towards it, below 1), within [0, 1]."""
+    grey = to_grey(clean)
+    stretched: NDArray[np.float32] = np.clip(grey + factor * (clean - grey), 0, 1)
+    return stretched
 
 
 def _without_margin(patch: NDArray[np.float32], margin: int) -> NDArray[np.float32]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from restore_cli.archs import ARCHITECTURES, architecture
+from restore_cli.archs.mosaic_unet import interpolate
 from restore_cli.archs.resnet import ResNet
 from restore_cli.archs.unet import UNet
+from restore_cli.degradations.mosaic import BAYER_PATTERNS, Mosaic
 from tests.networks import SMALL_CONFIGS, small_network
 
 ALL = sorted(ARCHITECTURES)
@@ -76,9 +79,9 @@ def test_a_network_that_gives_no_receptive_radius_sees_far_and_advises_an_overla
 
 @pytest.mark.parametrize("arch_id", ALL)
 def test_configuration_is_recovered_from_the_state_dict(arch_id):
-    channels = "in_chans" if "in_chans" in SMALL_CONFIGS[arch_id] else "channels"
-    config = {**SMALL_CONFIGS[arch_id], channels: 1}
-    network = small_network(arch_id, **{channels: 1})
+    grey = {name: 1 for name in ("in_chans", "channels") if name in SMALL_CONFIGS[arch_id]}
+    config = {**SMALL_CONFIGS[arch_id], **grey}
+    network = small_network(arch_id, **grey)
     stated = {name: config[name] for name in NOT_IN_SHAPES.get(arch_id, ())}
     found = network.config_of(network.state_dict(), stated)
     rebuilt = architecture(arch_id)(**found).double()
@@ -143,11 +146,26 @@ def test_unet_with_a_silent_last_layer_is_the_identity():
     assert torch.equal(network(picture), picture)
 
 
+@pytest.mark.parametrize("pattern", BAYER_PATTERNS)
+def test_a_mosaic_is_interpolated_bilinearly_whatever_its_phase(pattern):
+    # A plane is what bilinear interpolation reproduces, up to the border, where reflection bends it.
+    rows, columns = np.meshgrid(np.arange(8.0), np.arange(10.0), indexing="ij")
+    plane = np.stack([0.1 + 0.02 * rows, 0.2 + 0.03 * columns, 0.5 - 0.01 * rows + 0.02 * columns], axis=2)
+    sparse = Mosaic((pattern,))(plane.astype(np.float32), np.random.default_rng(0))
+    found = interpolate(torch.from_numpy(sparse).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(found[1:-1, 1:-1], plane[1:-1, 1:-1], atol=1e-6)
+    # What was measured stays, also at the border; and a flat picture is flat there too.
+    np.testing.assert_array_equal(found[sparse > 0], sparse[sparse > 0])
+    flat = torch.from_numpy(Mosaic((pattern,))(np.full((6, 6, 3), 0.25, np.float32), np.random.default_rng(0)))
+    torch.testing.assert_close(interpolate(flat.permute(2, 0, 1)[None]), torch.full((1, 3, 6, 6), 0.25))
+
+
 @pytest.mark.parametrize(
     ("arch_id", "config", "count"),
     [
         ("resnet", {"channels": 3, "width": 64, "depth": 16, "scale": 4}, 1_248_112),
         ("unet", {"channels": 3, "widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_552_003),
+        ("mosaic-unet", {"widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_553_083),
     ],
 )
 def test_parameter_counts_of_the_embedded_networks(arch_id, config, count):

@@ -27,6 +27,7 @@ NO_DEGRADATION = (DEGRADATION, "")
         ("widths =", "widht =", "widht"),
         ("blocks = 1", 'blocks = "one"', "network: "),
         ("held_out = 2", "held_out = 0", "held_out is out of range"),
+        ("held_out = 2", "saturation = [2.0, 1.0]", "saturation is out of range"),
         ("minutes = 10", "minutes = 0", "minutes is out of range"),
         ('name = "tiny"', 'name = "../tiny"', "name is out of range"),
         ("patch_px = 16", "", "missing patch_px"),
@@ -52,6 +53,11 @@ NO_DEGRADATION = (DEGRADATION, "")
 def test_a_careless_recipe_is_refused(tmp_path, old, new, message):
     with pytest.raises(RecipeError, match=message):
         recipe_with(tmp_path, (old, new))
+
+
+def test_stretched_pairs_are_refused(tmp_path):
+    with pytest.raises(RecipeError, match="pairs and saturation"):
+        recipe_with(tmp_path, PAIRS, NO_DEGRADATION, ("batch = 2", "batch = 2\nsaturation = [1.0, 2.0]"))
 
 
 def test_reduced_pairs_are_refused(tmp_path):

@@ -56,6 +56,23 @@ def test_detailed_places_are_drawn_more_often_than_flat_ones():
     assert 0.8 < busy < 1
 
 
+def test_stretched_colours_keep_their_grey_and_stay_within_range():
+    scene = Scene(np.random.default_rng(0).integers(90, 160, (40, 50, 3), dtype=np.uint8))
+    plain, stretched = (
+        PatchSampler([scene], 16, 1, None, saturation=factors).batch(4, (0, 0))[1] for factors in ((1, 1), (1.5, 2.5))
+    )
+    luma = torch.tensor([0.299, 0.587, 0.114])
+    grey_before, grey_after = (torch.einsum("nchw,c->nhw", each, luma) for each in (plain, stretched))
+    torch.testing.assert_close(grey_after, grey_before, atol=1e-5, rtol=0)
+    ratio = (stretched - grey_after[:, None]) / (plain - grey_before[:, None])
+    each = ratio.flatten(1).nanmedian(dim=1).values
+    assert ((each > 1.5) & (each < 2.5)).all()
+    assert len(each.round(decimals=3).unique()) == 4
+    loud = PatchSampler([Scene(noise_picture())], 16, 1, None, saturation=(5, 5)).batch(4, (0, 0))[1]
+    assert loud.min() == 0
+    assert loud.max() == 1
+
+
 def test_a_picture_of_one_colour_can_be_drawn_from():
     _, clean = PatchSampler([Scene(np.full((20, 20, 3), 51, np.uint8))], 16, 1, NOISE).batch(3, (0, 0))
     assert torch.equal(clean, torch.full((3, 3, 16, 16), 0.2))
