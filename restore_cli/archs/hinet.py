@@ -3,7 +3,7 @@
 Source: Chen et al., "HINet: Half Instance Normalization Network for Image Restoration", CVPRW 2021,
 and its official code, whose state-dict keys we keep. Where those two disagree: the paper recommends
 the half normalisation at all five levels, but the published GoPro and REDS networks have it at the
-lowest two only (the keys of a checkpoint tell). Both outputs are trained; `stages` gives them, and
+lowest two only (the keys of a checkpoint tell). Both outputs are trained; `every_stage` gives them, and
 the loss is the sum of `psnr_loss` over the two (SIDD's published networks were trained with L1).
 
 Compute at 3x256x256, multiply-accumulates of all convolutions: 157.601 G at width 64, 39.542 G at
@@ -156,9 +156,9 @@ class HINet(nn.Module):
         }
 
     def forward(self, picture: Tensor) -> Tensor:
-        return self.stages(picture)[1]
+        return self.every_stage(picture)[1]
 
-    def stages(self, picture: Tensor) -> tuple[Tensor, Tensor]:
+    def every_stage(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """The pictures restored by the first stage and by the second, the answer; a loss takes both."""
         skips, decoded = _u_net(self.down_path_1, self.skip_conv_1, self.up_path_1, self.conv_01(picture))
         attended, first = self.sam12(decoded[0], picture)

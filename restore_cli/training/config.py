@@ -20,7 +20,7 @@ from restore_cli.tasks import TASKS
 from restore_cli.training.losses import LOSS_FUNCTIONS
 from restore_cli.training.network import NetworkFacts, network_facts
 
-__all__ = ["DataRecipe", "NetworkRecipe", "OptimizerRecipe", "PairFolders", "Recipe", "read_recipe"]
+__all__ = ["DataRecipe", "LogRecipe", "NetworkRecipe", "OptimizerRecipe", "PairFolders", "Recipe", "read_recipe"]
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class OptimizerRecipe:
     Attributes:
         loss: a key of `LOSS_FUNCTIONS`.
         minutes: the budget; `--minutes` overrides it.
+        steps: end after so many, if that comes first: for runs to be compared.
         rate: peak learning rate.
         last_rate: learning rate at the end.
         warmup: share of the budget spent warming up.
@@ -100,11 +101,25 @@ class OptimizerRecipe:
 
     loss: str
     minutes: float
+    steps: int | None = None
     rate: float = 5e-4
     last_rate: float = 1e-6
     warmup: float = 0.01
     clip_norm: float = 1.0
     ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class LogRecipe:
+    """What goes into `log.csv`.
+
+    Attributes:
+        every: steps between two rows; each is a validation on held-out pictures.
+        features: also the largest feature in the network, see `LogRow`.
+    """
+
+    every: int = 500
+    features: bool = False
 
 
 @dataclass(frozen=True)
@@ -118,6 +133,7 @@ class Recipe:
     optimizer: OptimizerRecipe
     scale: int = 1
     seed: int = 0
+    log: LogRecipe = LogRecipe()
     card: dict[str, Any] = field(default_factory=dict)
 
 
@@ -197,10 +213,12 @@ def _check(recipe: Recipe, facts: NetworkFacts, where: str) -> None:
         "data.saturation": 0 <= recipe.data.saturation[0] <= recipe.data.saturation[1] <= 10,
         "data.workers": recipe.data.workers >= 0,
         "optimizer.minutes": recipe.optimizer.minutes > 0,
+        "optimizer.steps": recipe.optimizer.steps is None or recipe.optimizer.steps >= 1,
         "optimizer.rate": recipe.optimizer.rate > 0,
         "optimizer.warmup": 0 < recipe.optimizer.warmup < 1,
         "optimizer.clip_norm": recipe.optimizer.clip_norm > 0,
         "optimizer.ema": 0 <= recipe.optimizer.ema < 1,
+        "log.every": recipe.log.every >= 1,
     }
     for key, is_fine in ranges.items():
         if not is_fine:

@@ -18,12 +18,13 @@ import torch
 from tqdm import tqdm
 
 from restore_cli.errors import CheckpointError, DeviceMemoryError, RecipeError, RestoreError
+from restore_cli.inference.inspect import watched_blocks
 from restore_cli.training.config import OptimizerRecipe, Recipe
 from restore_cli.training.corpus import read_corpus
 from restore_cli.training.ema import AveragedWeights
 from restore_cli.training.interrupts import DeferredInterrupt
 from restore_cli.training.losses import LOSS_FUNCTIONS
-from restore_cli.training.network import Trainee, build_trainee
+from restore_cli.training.network import EveryStage, Trainee, build_trainee
 from restore_cli.training.patches import Batch, PatchSampler, patch_batches
 from restore_cli.training.processes import Team
 from restore_cli.training.record import LogRow, RunFolder
@@ -57,7 +58,7 @@ def train(
     team: Team | None = None,
     compile_backend: str | None = None,
     resume: bool = False,
-    validate_every: int = 500,
+    validate_every: int | None = None,
     checkpoint_seconds: float = 180,
     show_progress: bool = True,
     on_step: Callable[[int], None] = lambda step: None,
@@ -71,11 +72,11 @@ def train(
         recipe: what to train, on what, and how.
         data_dir: holds the recipe's picture folders.
         run_dir: receives `checkpoint.pt`, `log.csv` and `log.png`.
-        budget: overrides the recipe's minutes.
+        budget: overrides the recipe's.
         team: this process among those that train together, and its device; None is one CPU process.
         compile_backend: of `torch.compile`; None does not compile.
         resume: go on from the checkpoint in `run_dir`.
-        validate_every: steps between two validations on held-out pictures.
+        validate_every: steps between two validations on held-out pictures; overrides the recipe's.
         checkpoint_seconds: time between two checkpoints.
         show_progress: a bar with the time left, on standard error.
         on_step: told the number of each finished step; may raise to stop the run.
@@ -90,7 +91,8 @@ def train(
         DeviceMemoryError: batch and network do not fit on the device.
         KeyboardInterrupt: after Ctrl-C, once the step is finished and the checkpoint written.
     """
-    budget = budget or Budget(recipe.optimizer.minutes)
+    budget = budget or Budget(recipe.optimizer.minutes, recipe.optimizer.steps)
+    validate_every = validate_every or recipe.log.every
     team = team or Team("cpu")
     folder = RunFolder(run_dir, resume=resume)
 
@@ -128,7 +130,9 @@ def train(
             ) from error
         folder.read_rows(step)
     # Compiled around the same weights, whose names stay what they are.
-    forward = torch.compile(network, backend=compile_backend) if compile_backend else network
+    forward = EveryStage(network)
+    if compile_backend:
+        forward.compile(backend=compile_backend)
 
     size = recipe.data.batch // team.count
     batches = patch_batches(
@@ -149,8 +153,9 @@ def train(
         check_finite()
         loss = (team.mean(loss_sum) / (step - logged_step)).item()
         if team.is_main:
-            psnr = validation_psnr(trainee, averaged, validation)
-            folder.add_row(LogRow(step, seconds() / 60, rate, loss, psnr))
+            with watched_blocks(averaged.network) as blocks:
+                psnr = validation_psnr(trainee, averaged, validation)
+            folder.add_row(LogRow(step, seconds() / 60, rate, loss, psnr, _largest(blocks) if recipe.log.features else None))
             bar.set_postfix(step=step, dB=f"{psnr:.2f}")
 
     def save() -> None:
@@ -180,10 +185,10 @@ def train(
                 torch.manual_seed(step_seed(recipe.seed, step, team.index))
                 degraded, clean = _to(degraded, team.device), _to(clean, team.device)
                 with torch.autocast(team.device.type, torch.bfloat16):
-                    restored = forward(degraded, **trainee.conditioning(degraded, clean))
-                if restored.shape != clean.shape:
-                    raise RecipeError(f"The network makes {tuple(restored.shape)}, not {tuple(clean.shape)}.")
-                loss = loss_function(restored.float(), clean)
+                    stages = forward(degraded, **trainee.conditioning(degraded, clean))
+                if stages[-1].shape != clean.shape:
+                    raise RecipeError(f"The network makes {tuple(stages[-1].shape)}, not {tuple(clean.shape)}.")
+                loss = torch.stack([loss_function(each.float(), clean) for each in stages]).sum()
                 optimizer.zero_grad(set_to_none=True)
                 loss.backward()
                 team.average_gradients(network)

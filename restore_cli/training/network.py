@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from restore_cli.wrappers.wne import NormalizationEquivariant
 if TYPE_CHECKING:
     from restore_cli.training.config import NetworkRecipe, Recipe
 
-__all__ = ["NetworkFacts", "Trainee", "build_trainee", "network_facts"]
+__all__ = ["EveryStage", "NetworkFacts", "Trainee", "build_trainee", "network_facts"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,22 @@ class Trainee:
         if not self.takes_sigma:
             return {}
         return {"sigma": (degraded - clean).square().mean(dim=(1, 2, 3), keepdim=True).sqrt()}
+
+
+class EveryStage(nn.Module):
+    """All pictures that a network of several stages makes, for a loss on each of them.
+
+    `(N, C, H, W)` -> a tuple of such, what `network.every_stage` gives, or for a network of one stage its output alone.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, degraded: Tensor, **told: Tensor) -> tuple[Tensor, ...]:
+        """The last is the network's answer."""
+        stages: Callable[..., tuple[Tensor, ...]] | None = getattr(self.network, "every_stage", None)
+        return (self.network(degraded, **told),) if stages is None else stages(degraded, **told)
 
 
 def network_facts(recipe: NetworkRecipe, where: str) -> NetworkFacts:

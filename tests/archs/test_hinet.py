@@ -95,7 +95,7 @@ def test_fact_01_the_published_macs_come_out_by_their_own_rule(width, giga, publ
 
 def test_fact_02_two_outputs_of_the_pictures_shape_and_the_second_is_the_answer(picture):
     network = small()
-    first, second = network.stages(picture)
+    first, second = network.every_stage(picture)
     assert first.shape == second.shape == picture.shape
     assert torch.equal(network(picture), second)
     assert not torch.equal(first, second)
@@ -106,7 +106,7 @@ def test_fact_02_with_silent_last_convolutions_both_outputs_are_the_picture_bitw
     for conv in (network.sam12.conv2, network.last):
         conv.weight.zero_()
         conv.bias.zero_()
-    first, second = network.stages(picture)
+    first, second = network.every_stage(picture)
     assert torch.equal(first, picture)
     assert torch.equal(second, picture)
 
@@ -208,7 +208,7 @@ def test_fact_08_loss_in_decibels(picture):
 
 
 def loss_of_both(network: HINet, picture: torch.Tensor) -> torch.Tensor:
-    return sum(psnr_loss(output, picture) for output in network.stages(picture))
+    return sum(psnr_loss(output, picture) for output in network.every_stage(picture))
 
 
 def test_fact_08_the_loss_is_the_sum_over_both_outputs_minus_160_at_best(picture):
@@ -245,7 +245,7 @@ def test_both_stages_equal_the_authors_outputs(shared, name, pair):
     network = HINet(**HINet.config_of(weights, config))
     network.load_state_dict(weights)
     with torch.no_grad():
-        stages = network.stages(tensors[f"input.{pair}"])
+        stages = network.every_stage(tensors[f"input.{pair}"])
     for stage in range(2):
         assert_same_to_parity(stages[stage], tensors[f"output.{pair}.{stage}"])
 

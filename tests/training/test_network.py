@@ -8,8 +8,9 @@ import torch
 from restore_cli.archs.unet import UNet
 from restore_cli.errors import RecipeError
 from restore_cli.training.config import NetworkRecipe
-from restore_cli.training.network import NetworkFacts, build_trainee, network_facts
+from restore_cli.training.network import EveryStage, NetworkFacts, build_trainee, network_facts
 from restore_cli.wrappers.pad import SizeRule
+from tests.networks import small_network
 from tests.training.foreign import FOREIGN, foreign_file
 from tests.training.tiny import DEGRADATION, NETWORK, recipe_with
 
@@ -90,3 +91,26 @@ def test_a_network_that_takes_the_noise_level_is_told_it_patch_by_patch(tmp_path
 
 def test_a_blind_network_is_told_nothing(recipe):
     assert build_trainee(recipe).conditioning(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 8, 8)) == {}
+
+
+def test_each_of_a_networks_stages_is_trained():
+    torch.manual_seed(0)
+    network = small_network("hinet").float().requires_grad_(True)
+    picture = torch.rand(1, 3, 16, 16)
+    first, last = EveryStage(network)(picture)
+    assert torch.equal(last, network(picture))
+    assert not torch.equal(first, last)
+    # The first stage's picture depends on nothing of the second.
+    first.sum().backward()
+    touched = {name for name, each in network.named_parameters() if each.grad is not None}
+    assert any(name.startswith("down_path_1.") for name in touched)
+    assert not any(name.startswith("down_path_2.") for name in touched)
+
+
+# "stages" means other things to other networks, and most have one output only.
+@pytest.mark.parametrize("arch_id", ["hi-ir", "unet"])
+def test_a_network_of_one_output_has_one(arch_id):
+    network = small_network(arch_id)
+    picture = torch.rand(1, 3, 16, 16, dtype=torch.float64)
+    (only,) = EveryStage(network)(picture)
+    assert torch.equal(only, network(picture))
