@@ -81,6 +81,14 @@ class Shared:
     offline: Annotated[
         bool, typer.Option("--offline", help="Never ask the network for a model.", rich_help_panel=MODEL)
     ] = False
+    commercial_ok: Annotated[
+        bool,
+        typer.Option(
+            "--commercial-ok",
+            help="Refuse models that forbid commercial use, or whose terms are unclear.",
+            rich_help_panel=MODEL,
+        ),
+    ] = False
     tile: Annotated[
         str,
         typer.Option(

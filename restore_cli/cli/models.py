@@ -21,7 +21,11 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard out
 @app.command("list", epilog="restore models list --task denoise")
 @guarded
 def list_models(
-    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None, as_json: AsJson = False
+    task: Annotated[str | None, typer.Option(help="Only models of this task.")] = None,
+    commercial: Annotated[
+        bool, typer.Option("--commercial", help="Only models that clearly allow commercial use.")
+    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the models that a command's --model takes by name."""
     from restore_cli.models.catalog import read_catalog
@@ -29,7 +33,11 @@ def list_models(
     if task is not None and task not in TASKS:
         raise UsageError(f"Unknown task '{task}'.", f"One of {', '.join(TASKS)}.")
     display = Display(as_json=as_json)
-    cards = [card for card in read_catalog().values() if task is None or task in card.tasks]
+    cards = [
+        card
+        for card in read_catalog().values()
+        if (task is None or task in card.tasks) and (card.licence.commercial or not commercial)
+    ]
     cards.sort(key=lambda card: (card.task, card.id))
     rows = [
         (
@@ -38,11 +46,12 @@ def list_models(
             "embedded" if card.embedded else "hub",
             f"{card.file.bytes / 1e6:.1f} MB",
             card.licence.name,
+            "yes" if card.licence.commercial else "no",
             card.summary,
         )
         for card in cards
     ]
-    display.table(("model", "task", "from", "size", "licence", "what it is"), rows)
+    display.table(("model", "task", "from", "size", "licence", "commercial use", "what it is"), rows)
     display.document([dataclasses.asdict(card) for card in cards])
 
 

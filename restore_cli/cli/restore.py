@@ -156,6 +156,8 @@ def _run(
     choose_device(run.device)
     for name in names:
         location = locate(name)
+        if shared.commercial_ok:
+            location.check_commercial()
         if location.card:
             task.check_scale(scale, location.card.scale, name)
         if shared.dry_run and not shared.offline and location.hub and not is_cached(location.hub):

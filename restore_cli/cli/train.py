@@ -73,7 +73,7 @@ def train_recipe(
             read,
             data,
             run_dir,
-            budget=Budget(read.optimizer.minutes if minutes is None else minutes),
+            budget=Budget(minutes or read.optimizer.minutes, read.optimizer.steps),
             compile_backend="inductor" if (can_compile if compiled is None else compiled) else None,
             resume=resume,
             show_progress=not quiet,

@@ -28,6 +28,7 @@ from restore_cli.wrappers.pad import Padded, SizeRule
 __all__ = ["HUB_PREFIX", "Model", "average_models", "build_model", "load_network", "locate"]
 
 HUB_PREFIX = "hf:"
+COMMERCIAL_HINT = "Leave out --commercial-ok, or choose one of `restore models list --commercial`."
 MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
 
 
@@ -56,6 +57,16 @@ class Location:
     path: Path | None = None
     hub: HubFile | None = None
     card: Card | None = None
+
+    def check_commercial(self) -> None:
+        """Raises UsageError unless a card says that commercial use is allowed; unclear terms are a no."""
+        if self.card is None:
+            raise UsageError(f"{self.name}: nothing says whether commercial use is allowed.", COMMERCIAL_HINT)
+        if not self.card.licence.commercial:
+            raise UsageError(
+                f"{self.name}: its terms ({self.card.licence.name}) do not clearly allow commercial use.",
+                COMMERCIAL_HINT,
+            )
 
 
 def locate(spec: str) -> Location:

@@ -50,21 +50,27 @@ def test_a_demosaicked_pgm_is_not_called_grey(restore, weights, tmp_path):
     assert (tmp_path / "raw_demosaic.ppm").read_bytes().startswith(b"P6")
 
 
-def test_a_card_of_ones_own_is_a_model_by_name_and_its_weights_are_checked(
-    restore, refused, weights, tmp_path, monkeypatch
-):
+def own_card(folder, weights, monkeypatch, *, commercial=True):
+    """A card called 'mine' in a folder of one's own."""
     content = weights["x1"].read_bytes()
     digest = hashlib.sha256(content).hexdigest()
-    folder = tmp_path / "cards"
     folder.mkdir()
     (folder / "mine.safetensors").write_bytes(content)
     (folder / "mine.toml").write_text(
         'id = "mine"\ntask = "denoise"\nsummary = "A test."\narch = "resnet"\n'
         "config = { channels = 3, width = 8, depth = 1, scale = 1 }\n"
         f'file = {{ name = "mine.safetensors", bytes = {len(content)}, sha256 = "{digest}" }}\n'
-        'licence = { name = "CC0-1.0", commercial = true, training_data = "none" }\n'
+        f'licence = {{ name = "CC0-1.0", commercial = {str(commercial).lower()}, training_data = "none" }}\n'
     )
     monkeypatch.setenv("RESTORE_CARDS", str(folder))
+    return folder
+
+
+def test_a_card_of_ones_own_is_a_model_by_name_and_its_weights_are_checked(
+    restore, refused, weights, tmp_path, monkeypatch
+):
+    folder = own_card(tmp_path / "cards", weights, monkeypatch)
+    content = weights["x1"].read_bytes()
     write(tmp_path / "in.png")
     assert restore("denoise", "in.png", "-n", "mine").exit_code == 0
     assert "mine" in restore("models", "list", "--task", "denoise").stdout
@@ -75,6 +81,19 @@ def test_a_card_of_ones_own_is_a_model_by_name_and_its_weights_are_checked(
     assert "mine keeps the size" in line
     (folder / "mine.safetensors").write_bytes(content[:-1] + b"x")
     assert "mine.safetensors: not the weights its card describes" in refused("denoise", "in.png", "-n", "mine")
+
+
+def test_commercial_ok_refuses_terms_that_are_not_clearly_so(restore, refused, weights, tmp_path, monkeypatch):
+    folder = own_card(tmp_path / "cards", weights, monkeypatch, commercial=False)
+    write(tmp_path / "in.png")
+    assert "terms (CC0-1.0) do not clearly allow" in refused(
+        "denoise", "in.png", "-n", "mine", "--commercial-ok", code=2
+    )
+    assert "nothing says" in refused("denoise", "in.png", "-n", folder / "mine.safetensors", "--commercial-ok", code=2)
+    listed = json.loads(restore("models", "list", "--commercial", "--json").stdout)
+    assert all(card["licence"]["commercial"] for card in listed)
+    assert "mine" not in {card["id"] for card in listed}
+    assert restore("denoise", "in.png", "--commercial-ok").exit_code == 0
 
 
 def test_several_files_and_a_folder_are_done_in_order_and_counted(restore, weights, tmp_path):
