@@ -34,7 +34,7 @@ class Task:
     """What a command does.
 
     Attributes:
-        name: of the command.
+        name: of the command, and of the protocol in `restore_cli.evaluation.protocol` that scores it.
         help: one sentence.
         input: 'picture' (RGB or grey) or 'mosaic' (one channel of raw sensor values).
         suffix: of a result beside its input; '{scale}' is filled in.
@@ -43,14 +43,12 @@ class Task:
         default_models: card ids by variant: 'x2' and the like, else 'color' and, where grey pictures have a
             model of their own, 'grey'. Without one they run through the colour model.
         try_models: card ids and hub addresses to name while there is no default.
-        protocol: of `restore_cli.evaluation.protocol`.
         degradations: kinds of `restore_cli.degradations` that make the task's input from a clean picture.
     """
 
     name: str
     help: str
     suffix: str
-    protocol: str
     degradations: tuple[str, ...]
     input: str = "picture"
     scales: tuple[int, ...] = (1,)
@@ -109,7 +107,6 @@ TASKS: dict[str, Task] = {
             "sr",
             "Enlarge pictures by super-resolution.",
             suffix="_sr{scale}x",
-            protocol="sr",
             degradations=("bicubic",),
             scales=(4, 2, 3),
             default_models={"x4": "resnet-sr-x4", "x2": "resnet-sr-x2", "x3": "resnet-sr-x3"},
@@ -119,7 +116,6 @@ TASKS: dict[str, Task] = {
             "denoise",
             "Remove noise.",
             suffix="_denoise",
-            protocol="denoise",
             degradations=("gaussian-noise",),
             conditioning=SIGMA,
             # A grey picture's noise repeated in three channels is nothing a colour denoiser has seen.
@@ -129,7 +125,6 @@ TASKS: dict[str, Task] = {
             "deblur",
             "Remove camera shake and defocus blur.",
             suffix="_deblur",
-            protocol="rgb",
             degradations=("motion-blur", "defocus"),
             default_models={"color": "unet-deblur"},
             try_models=("nafnet-gopro-width64",),
@@ -138,7 +133,6 @@ TASKS: dict[str, Task] = {
             "derain",
             "Remove rain streaks.",
             suffix="_derain",
-            protocol="derain",
             degradations=("rain",),
             default_models={"color": "unet-weather"},
         ),
@@ -146,7 +140,6 @@ TASKS: dict[str, Task] = {
             "jpeg",
             "Remove JPEG compression artifacts.",
             suffix="_jpeg",
-            protocol="rgb",
             degradations=("jpeg",),
             default_models={"color": "unet-jpeg"},
             conditioning=QUALITY_FACTOR,
@@ -156,7 +149,6 @@ TASKS: dict[str, Task] = {
             "demosaic",
             "Turn Bayer mosaics into colour pictures.",
             suffix="_demosaic",
-            protocol="rgb",
             degradations=("mosaic",),
             default_models={"color": "unet-demosaic"},
             input="mosaic",
@@ -165,7 +157,6 @@ TASKS: dict[str, Task] = {
             "weather",
             "Remove snow, raindrops, or rain with fog.",
             suffix="_weather",
-            protocol="rgb",
             degradations=("snow", "raindrops", "rain-fog"),
             default_models={"color": "unet-weather"},
         ),

@@ -37,8 +37,7 @@ def test_a_command_has_the_options_its_row_speaks_of(name):
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_a_rows_protocol_and_degradation_exist(name):
-    assert TASKS[name].protocol in PROTOCOLS
+def test_a_rows_degradations_exist(name):
     assert TASKS[name].degradations
     assert set(TASKS[name].degradations) <= set(DEGRADATIONS)
 
@@ -67,7 +66,8 @@ def test_a_card_fits_the_row_of_its_task_and_names_a_protocol_with_its_scores(ca
     assert {score.protocol for score in card.scores} <= set(PROTOCOLS)
 
 
-def test_protocols_are_known_by_their_own_names():
+def test_every_task_has_a_protocol_of_its_name():
+    assert list(PROTOCOLS) == list(TASKS)
     assert all(name == protocol.name for name, protocol in PROTOCOLS.items())
 
 

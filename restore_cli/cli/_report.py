@@ -74,10 +74,8 @@ def report(display: Display, outcomes: list[Outcome], work: Work) -> None:
     if scored:
         for source, scores in scored:
             display.data(f"{source}: {_score_text(scores.psnr, scores.ssim)}")
-        similarities = [scores.ssim for _, scores in scored if scores.ssim is not None]
-        mean["psnr"] = math.fsum(scores.psnr for _, scores in scored) / len(scored)
-        if len(similarities) == len(scored):
-            mean["ssim"] = math.fsum(similarities) / len(scored)
+        shared = [name for name in scored[0][1].values if all(name in scores.values for _, scores in scored)]
+        mean = {name: math.fsum(scores.values[name] for _, scores in scored) / len(scored) for name in shared}
         display.data(f"mean of {len(scored)}: {_score_text(mean['psnr'], mean.get('ssim'))} ({protocol})")
     if len(outcomes) > 1:
         display.note(", ".join(f"{count} {status}" for status, count in counts.items() if count))

@@ -82,9 +82,9 @@ def test_a_record_holds_what_applies_and_nothing_else(tmp_path):
     assert Outcome(one, "skipped").as_record() == {**files, "status": "skipped"}
     failed = Outcome(one, "failed", "broken", "mend it", trace="...")
     assert failed.as_record() == {**files, "status": "failed", "message": "broken", "hint": "mend it"}
-    done = Outcome(one, "done", size=(4, 3), seconds=1.23456, scores=Scores(30.0, None))
+    done = Outcome(one, "done", size=(4, 3), seconds=1.23456, scores=Scores({"psnr": 30.0}))
     assert done.as_record() == {
-        **files, "status": "done", "width": 4, "height": 3, "seconds": 1.235, "psnr": 30.0, "ssim": None,
+        **files, "status": "done", "width": 4, "height": 3, "seconds": 1.235, "psnr": 30.0,
     }  # fmt: skip
 
 
