@@ -9,7 +9,18 @@ from pathlib import Path
 from restore_cli.errors import UsageError
 from restore_cli.tasks import QUALITY_FACTOR, SIGMA, Conditioning, Task
 
-__all__ = ["Cfa", "Existing", "FinishOptions", "Hints", "OutputOptions", "Precision", "RunOptions", "parse_tile"]
+__all__ = [
+    "BitDepth",
+    "Cfa",
+    "Encoding",
+    "Existing",
+    "FinishOptions",
+    "Hints",
+    "OutputOptions",
+    "Precision",
+    "RunOptions",
+    "parse_tile",
+]
 
 
 class Precision(str, Enum):
@@ -28,6 +39,19 @@ class Cfa(str, Enum):
     BGGR = "bggr"
     GRBG = "grbg"
     GBRG = "gbrg"
+
+
+class BitDepth(str, Enum):
+    """How fine the samples of a result are."""
+
+    EIGHT = "8"
+    SIXTEEN = "16"
+    FLOAT = "32f"
+
+    @property
+    def bits(self) -> int:
+        """8, 16 or 32."""
+        return int(self.value.rstrip("f"))
 
 
 class Existing(str, Enum):
@@ -148,6 +172,27 @@ class FinishOptions:
 
 
 @dataclass(frozen=True)
+class Encoding:
+    """What of a picture is written, and how finely.
+
+    Attributes:
+        strip: leave out EXIF, XMP, IPTC and comments; the colour profile and the resolution stay, for they say
+            how the picture looks.
+        quality: 1 to 100 for the formats that lose something, and asks those that need not to do so; None is 95,
+            or no loss where the source had none.
+        bit_depth: of a sample; None keeps the source's as far as the format goes.
+    """
+
+    strip: bool = False
+    quality: int | None = None
+    bit_depth: BitDepth | None = None
+
+    def __post_init__(self) -> None:
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise UsageError(f"--quality {self.quality} is out of range.", "Give 1 to 100; 95 is hardly seen.")
+
+
+@dataclass(frozen=True)
 class OutputOptions:
     """Where results go and in which form.
 
@@ -156,12 +201,14 @@ class OutputOptions:
         format: name of a picture format; None keeps the input's.
         suffix: added to the stem of every result; None adds the task's to those beside their inputs.
         existing: what to do with a result that is already there.
+        encoding: see `Encoding`.
     """
 
     output: Path | None = None
     format: str | None = None
     suffix: str | None = None
     existing: Existing = Existing.FAIL
+    encoding: Encoding = Encoding()
 
     def __post_init__(self) -> None:
         if self.suffix is not None and ("/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix):

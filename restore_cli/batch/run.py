@@ -21,7 +21,7 @@ from restore_cli.io.formats import check_output_limits
 from restore_cli.io.paths import check_target, is_same_file
 from restore_cli.io.read import read_image, read_size
 from restore_cli.io.write import write_image
-from restore_cli.options import Existing, FinishOptions, Hints
+from restore_cli.options import Encoding, Existing, FinishOptions, Hints
 from restore_cli.tasks import Task
 
 __all__ = ["Outcome", "Work", "check_job", "is_skipped", "run_jobs"]
@@ -42,11 +42,12 @@ class Work:
     existing: Existing = Existing.FAIL
     references: References | None = None
     grey_restorer: Restorer | None = None
+    encoding: Encoding = Encoding()
 
     @property
     def protocol(self) -> Protocol:
         """How results are scored."""
-        return PROTOCOLS[self.task.protocol]
+        return PROTOCOLS[self.task.name]
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Outcome:
         if self.size is not None:
             record |= {"width": self.size[0], "height": self.size[1], "seconds": round(self.seconds, 3)}
         if self.scores is not None:
-            record |= {"psnr": self.scores.psnr, "ssim": self.scores.ssim}
+            record |= self.scores.values
         return record
 
 
@@ -122,7 +123,7 @@ def check_job(job: Job, work: Work) -> tuple[int, int]:
     check_target(target, overwrite=work.existing is Existing.OVERWRITE)
     height, width = read_size(source)
     with _about(source):
-        check_output_limits(target, height * scale, width * scale)
+        check_output_limits(target, height * scale, width * scale, encoding=work.encoding)
     reference, mask = _reference(job, work), work.finish.mask
     if mask is not None:
         check_mask_size(mask, read_size(mask), (height, width))
@@ -148,7 +149,7 @@ def _restore_file(job: Job, work: Work) -> Outcome:
             check_output_limits(target, image.height, image.width, image.has_transparency)
             restorer = work.grey_restorer if work.grey_restorer and image.is_grey else work.restorer
             restored = restore_image(image, restorer, work.task, work.hints, work.finish)
-        write_image(restored, target, overwrite=work.existing is Existing.OVERWRITE)
+        write_image(restored, target, overwrite=work.existing is Existing.OVERWRITE, encoding=work.encoding)
         seconds = time.perf_counter() - started
         scores = None
         if clean is not None:

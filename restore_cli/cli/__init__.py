@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from restore_cli import __version__
-from restore_cli.cli import bench, degrade, inspect, models, restore, train
+from restore_cli.cli import bench, compare, degrade, eval, inspect, models, restore, train
 from restore_cli.cli._shell import guarded
 
 __all__ = ["app", "main"]
@@ -25,6 +25,8 @@ app = typer.Typer(
 for name, command in restore.COMMANDS.items():
     app.command(name, epilog=restore.EPILOGS[name], no_args_is_help=True)(guarded(command))
 app.command("degrade", epilog=degrade.EPILOG, no_args_is_help=True)(guarded(degrade.degrade))
+app.command("eval", epilog=eval.EPILOG, no_args_is_help=True)(guarded(eval.evaluate_task))
+app.command("compare", epilog=compare.EPILOG, no_args_is_help=True)(guarded(compare.compare))
 app.command("train", epilog=train.EPILOG, no_args_is_help=True)(guarded(train.train_recipe))
 app.command("inspect", epilog=inspect.EPILOG, no_args_is_help=True)(guarded(inspect.inspect_network))
 app.add_typer(models.app, name="models")

@@ -5,18 +5,87 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
 
 import typer
 
 from restore_cli.errors import UsageError
-from restore_cli.options import Existing, FinishOptions, OutputOptions, Precision, RunOptions, parse_tile
+from restore_cli.options import (
+    BitDepth,
+    Encoding,
+    Existing,
+    FinishOptions,
+    OutputOptions,
+    Precision,
+    RunOptions,
+    parse_tile,
+)
 
 __all__ = ["Shared", "with_shared_options"]
 
 MODEL, MEMORY, OUTPUT, RUN = "Model", "Memory", "Output", "Run"
+
+# The options of every command that runs networks.
+Models = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-n", "--model", help="Model name, checkpoint file, or hf:owner/repo/file@revision.", rich_help_panel=MODEL
+    ),
+]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "-x", "--tta", help="Average over eight flips and rotations: eight times the work.", rich_help_panel=MODEL
+    ),
+]
+Wne = Annotated[
+    bool | None,
+    typer.Option(
+        "--wne/--no-wne",
+        help="Wrap for normalization equivariance. Default: as the model was trained.",
+        rich_help_panel=MODEL,
+    ),
+]
+WneEps = Annotated[
+    float, typer.Option(help="Added to the deviation by --wne; the paper has 1e-5.", rich_help_panel=MODEL)
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never ask the network for a model.", rich_help_panel=MODEL)]
+Tile = Annotated[
+    str,
+    typer.Option("-t", "--tile", metavar="auto|off|N", help="Side of a tile in input pixels.", rich_help_panel=MEMORY),
+]
+TileOverlap = Annotated[
+    int | None,
+    typer.Option(help="Input pixels that tiles share. Default: what keeps them invisible.", rich_help_panel=MEMORY),
+]
+Crops = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N", help="Average overlapping crops of N input pixels instead of tiling.", rich_help_panel=MEMORY
+    ),
+]
+RandomCrops = Annotated[
+    int, typer.Option(metavar="K", help="Average in K more crops at random places.", rich_help_panel=MEMORY)
+]
+LocalStatistics = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        help="Take a network's whole-picture statistics over windows of N pixels instead.",
+        rich_help_panel=MEMORY,
+    ),
+]
+Device = Annotated[
+    str, typer.Option(metavar="auto|cpu|cuda[:n]|mps", help="Where the network runs.", rich_help_panel=MEMORY)
+]
+NetworkPrecision = Annotated[Precision, typer.Option(help="Arithmetic of the network.", rich_help_panel=MEMORY)]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print what would be done and stop.", rich_help_panel=RUN)]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print the outcome as JSON on standard output.", rich_help_panel=RUN)
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", rich_help_panel=RUN)]
 
 
 @dataclass(frozen=True)
@@ -40,32 +109,13 @@ class Shared:
             rich_help_panel=OUTPUT,
         ),
     ] = None
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-n", "--model", help="Model name, checkpoint file, or hf:owner/repo/file@revision.", rich_help_panel=MODEL
-        ),
-    ] = None
+    model: Models = None
     average: Annotated[
         bool, typer.Option("--average", help="Average the results of several --model.", rich_help_panel=MODEL)
     ] = False
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "-x", "--tta", help="Average over eight flips and rotations: eight times the work.", rich_help_panel=MODEL
-        ),
-    ] = False
-    wne: Annotated[
-        bool | None,
-        typer.Option(
-            "--wne/--no-wne",
-            help="Wrap for normalization equivariance. Default: as the model was trained.",
-            rich_help_panel=MODEL,
-        ),
-    ] = None
-    wne_eps: Annotated[
-        float, typer.Option(help="Added to the deviation by --wne; the paper has 1e-5.", rich_help_panel=MODEL)
-    ] = 0.0
+    tta: Tta = False
+    wne: Wne = None
+    wne_eps: WneEps = 0.0
     strength: Annotated[
         float,
         typer.Option(help="Share of the restored picture in the result, 0 to 1.", rich_help_panel=MODEL),
@@ -78,9 +128,7 @@ class Shared:
             rich_help_panel=MODEL,
         ),
     ] = None
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Never ask the network for a model.", rich_help_panel=MODEL)
-    ] = False
+    offline: Offline = False
     commercial_ok: Annotated[
         bool,
         typer.Option(
@@ -89,39 +137,13 @@ class Shared:
             rich_help_panel=MODEL,
         ),
     ] = False
-    tile: Annotated[
-        str,
-        typer.Option(
-            "-t", "--tile", metavar="auto|off|N", help="Side of a tile in input pixels.", rich_help_panel=MEMORY
-        ),
-    ] = "auto"
-    tile_overlap: Annotated[
-        int | None,
-        typer.Option(help="Input pixels that tiles share. Default: what keeps them invisible.", rich_help_panel=MEMORY),
-    ] = None
-    crops: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Average overlapping crops of N input pixels instead of tiling.", rich_help_panel=MEMORY
-        ),
-    ] = None
-    random_crops: Annotated[
-        int, typer.Option(metavar="K", help="Average in K more crops at random places.", rich_help_panel=MEMORY)
-    ] = 0
-    local_statistics: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N",
-            help="Take a network's whole-picture statistics over windows of N pixels instead.",
-            rich_help_panel=MEMORY,
-        ),
-    ] = None
-    device: Annotated[
-        str, typer.Option(metavar="auto|cpu|cuda[:n]|mps", help="Where the network runs.", rich_help_panel=MEMORY)
-    ] = "auto"
-    precision: Annotated[Precision, typer.Option(help="Arithmetic of the network.", rich_help_panel=MEMORY)] = (
-        Precision.AUTO
-    )
+    tile: Tile = "auto"
+    tile_overlap: TileOverlap = None
+    crops: Crops = None
+    random_crops: RandomCrops = 0
+    local_statistics: LocalStatistics = None
+    device: Device = "auto"
+    precision: NetworkPrecision = Precision.AUTO
     format: Annotated[
         str | None,
         typer.Option(
@@ -137,6 +159,20 @@ class Shared:
             help="Added to the names of results. Default: the task's, beside the inputs.", rich_help_panel=OUTPUT
         ),
     ] = None
+    bit_depth: Annotated[
+        BitDepth | None,
+        typer.Option(help="Of the results; 8 is dithered. Default: the input's.", rich_help_panel=OUTPUT),
+    ] = None
+    quality: Annotated[
+        int | None,
+        typer.Option(metavar="1..100", help="Of JPEG, WebP, AVIF, HEIC, JPEG XL. Default: 95.", rich_help_panel=OUTPUT),
+    ] = None
+    strip: Annotated[
+        bool,
+        typer.Option(
+            "--strip", help="Leave out EXIF, XMP, IPTC and comments; the profile stays.", rich_help_panel=OUTPUT
+        ),
+    ] = False
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace results that exist.", rich_help_panel=OUTPUT)
     ] = False
@@ -154,13 +190,9 @@ class Shared:
     recursive: Annotated[
         bool, typer.Option("-r", "--recursive", help="Also the subfolders; their tree is kept.", rich_help_panel=RUN)
     ] = False
-    dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Print what would be done and stop.", rich_help_panel=RUN)
-    ] = False
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as JSON on standard output.", rich_help_panel=RUN)
-    ] = False
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="Say nothing but errors.", rich_help_panel=RUN)] = False
+    dry_run: DryRun = False
+    as_json: AsJson = False
+    quiet: Quiet = False
 
     def __post_init__(self) -> None:
         for name in ("output", "model", "mask", "device", "format", "reference"):
@@ -203,35 +235,36 @@ class Shared:
             raise UsageError("--overwrite and --skip-existing contradict each other.", "Choose one.")
         existing = Existing.OVERWRITE if self.overwrite else Existing.SKIP if self.skip_existing else Existing.FAIL
         output = None if self.output is None else Path(self.output)
-        return OutputOptions(output, self.format, self.suffix, existing)
+        encoding = Encoding(self.strip, self.quality, self.bit_depth)
+        return OutputOptions(output, self.format, self.suffix, existing, encoding)
 
 
 def with_shared_options(command: Callable[..., None]) -> Callable[..., None]:
-    """`command(shared, ...)` with its first parameter replaced by the fields of `Shared`.
+    """`command(options, ...)` with its first parameter, a dataclass such as `Shared`, replaced by its fields.
 
+    The first field is the command's first argument, the others come after the command's own parameters.
     Typer reads a command's parameters from its signature, so the signature is what is composed here.
     """
-    hints = get_type_hints(Shared, include_extras=True)
+    own_hints = get_type_hints(command, include_extras=True)
+    first, *others = inspect.signature(command).parameters.values()
+    kind: Any = own_hints[first.name]
+    hints = get_type_hints(kind, include_extras=True)
     keyword = inspect.Parameter.KEYWORD_ONLY
     shared = [
         inspect.Parameter(
             each.name,
             keyword,
             annotation=hints[each.name],
-            default=inspect.Parameter.empty if each.name == "inputs" else each.default,
+            default=inspect.Parameter.empty if each.default is MISSING else each.default,
         )
-        for each in fields(Shared)
+        for each in fields(kind)
     ]
-    own_hints = get_type_hints(command, include_extras=True)
-    own = [
-        parameter.replace(kind=keyword, annotation=own_hints[parameter.name])
-        for parameter in list(inspect.signature(command).parameters.values())[1:]
-    ]
-    names = {each.name for each in fields(Shared)}
+    own = [parameter.replace(kind=keyword, annotation=own_hints[parameter.name]) for parameter in others]
+    names = {each.name for each in fields(kind)}
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:  # noqa: ANN401 - as the signature says
-        common = Shared(**{name: value for name, value in arguments.items() if name in names})
+        common = kind(**{name: value for name, value in arguments.items() if name in names})
         command(common, **{name: value for name, value in arguments.items() if name not in names})
 
     parameters = [shared[0], *own, *shared[1:]]

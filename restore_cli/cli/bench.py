@@ -14,6 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
+from restore_cli.cli import bench_models
 from restore_cli.cli._output import Display
 from restore_cli.cli._shell import guarded
 from restore_cli.errors import DeviceMemoryError, UsageError
@@ -27,6 +28,7 @@ BLOCKS = 4
 SIDE_MULTIPLE = 8
 
 app = typer.Typer(help="Time and memory of a computation on this machine.", no_args_is_help=True)
+app.command("models", epilog=bench_models.EPILOG)(guarded(bench_models.time_models))
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from restore_cli.errors import OutputError, RecipeError, RestoreError, UsageErro
 if TYPE_CHECKING:
     from restore_cli.degradations.recipes import Degradation
 
-__all__ = ["EPILOG", "degrade"]
+__all__ = ["EPILOG", "degrade", "find_degradation"]
 
 EPILOG = (
     "restore degrade rain in.jpg -o rainy.png   |   restore degrade jpeg photos/ -o damaged/ --set quality=10   |   "
@@ -74,7 +74,7 @@ def degrade(
     if overwrite and skip_existing:
         raise UsageError("--overwrite and --skip-existing contradict each other.", "Choose one.")
     display = Display(quiet=quiet, as_json=as_json)
-    degradation, name = _read_recipe(recipe, settings or [])
+    degradation, name = find_degradation(recipe, settings or [])
 
     records: list[dict[str, Any]] = []
     planned = _plan(inputs, output, f"_{name}", recursive)
@@ -103,7 +103,7 @@ def degrade(
     raise typer.Exit(int(any("fail" in record["status"] for record in records)))
 
 
-def _read_recipe(recipe: str, overrides: list[str]) -> tuple[Degradation, str]:
+def find_degradation(recipe: str, overrides: list[str]) -> tuple[Degradation, str]:
     """The degradation, and what results are called after."""
     from restore_cli.degradations.recipes import DEGRADATIONS, read_degradation
     from restore_cli.tables import read_toml

@@ -173,7 +173,7 @@ def _run(
     grey = None
     if task.grey_model and not shared.model_names():
         grey = Restorer(build_model(task.grey_model, offline=shared.offline), run)
-    work = Work(task, restorer, hints, finish, output.existing, references, grey)
+    work = Work(task, restorer, hints, finish, output.existing, references, grey, output.encoding)
     if shared.dry_run:
         raise typer.Exit(print_plan(display, jobs, work))
 

@@ -24,7 +24,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def three_steps(monkeypatch):
-    monkeypatch.setattr(loop, "Budget", lambda minutes: Budget(minutes, 3))
+    monkeypatch.setattr(loop, "Budget", lambda minutes, steps: Budget(minutes, 3))
 
 
 Budget = loop.Budget

@@ -91,4 +91,4 @@ def test_opencvs_demosaicer_reads_each_pattern_as_we_mean_it(shared):
         assert benchmark.condition in BAYER_PATTERNS
         degraded, clean = next(benchmark.pairs())
         restored = benchmark.baselines["OpenCV VNG"](degraded)
-        assert PROTOCOLS["rgb"].score(restored, clean).psnr > 26
+        assert PROTOCOLS["demosaic"].score(restored, clean).psnr > 26
