@@ -7,7 +7,8 @@ defect), for any network this package can load.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import log2
 
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 from restore_cli.inference.restorer import Restorer
 
-__all__ = ["FP16_MAX", "BlockStatistics", "as_batch", "block_statistics", "equivariance_defect"]
+__all__ = ["FP16_MAX", "BlockStatistics", "as_batch", "block_statistics", "equivariance_defect", "watched_blocks"]
 
 FP16_MAX = 65504.0
 DRAWS = 8
@@ -61,10 +62,7 @@ def as_batch(pixels: NDArray[np.float32], channels: int) -> Tensor:
 
 
 def block_statistics(restorer: Restorer, picture: Tensor, **hints: float | None) -> list[BlockStatistics]:
-    """Statistics after each block, in the order they are computed, from one run over the whole picture.
-
-    A block is an item of a `ModuleList` or `Sequential` that stands directly in the network or in
-    another such item: what the papers call a block, stage or group, not every convolution.
+    """Statistics after each block, see `watched_blocks`, from one run over the whole picture.
 
     Args:
         restorer: without tiles and ensemble; device, precision and WNE as it has them.
@@ -76,6 +74,18 @@ def block_statistics(restorer: Restorer, picture: Tensor, **hints: float | None)
     """
     if restorer.policy.tile_px is not None or restorer.tta:
         raise ValueError("statistics need one run over the whole picture: tile_px=0, no ensemble")
+    with watched_blocks(restorer.model.network.module) as found:
+        restorer(picture, **hints)
+    return found
+
+
+@contextmanager
+def watched_blocks(network: nn.Module) -> Iterator[list[BlockStatistics]]:
+    """Statistics after each block, in the order they are computed, of every run of `network` inside the `with`.
+
+    A block is an item of a `ModuleList` or `Sequential` that stands directly in the network or in
+    another such item: what the papers call a block, stage or group, not every convolution.
+    """
     found: list[BlockStatistics] = []
 
     def watched(name: str) -> Callable[[nn.Module, object, object], None]:
@@ -86,13 +96,12 @@ def block_statistics(restorer: Restorer, picture: Tensor, **hints: float | None)
 
         return hook
 
-    handles = [module.register_forward_hook(watched(name)) for name, module in _blocks(restorer.model.network.module)]
+    handles = [module.register_forward_hook(watched(name)) for name, module in _blocks(network)]
     try:
-        restorer(picture, **hints)
+        yield found
     finally:
         for handle in handles:
             handle.remove()
-    return found
 
 
 def equivariance_defect(restore: Callable[[Tensor], Tensor], picture: Tensor, seed: int = 0) -> float:

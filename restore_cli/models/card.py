@@ -9,7 +9,7 @@ from typing import Any
 from restore_cli.tables import from_table, read_toml
 from restore_cli.tasks import TASKS
 
-__all__ = ["Card", "HubLocation", "Licence", "Score", "Tiling", "WeightsFile", "read_card"]
+__all__ = ["Card", "HubLocation", "Licence", "Rival", "Score", "Tiling", "WeightsFile", "read_card"]
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ class Licence:
 class Score:
     """A figure.
 
-    `origin` is 'measured' (this model, by `make scores`), 'published' (quoted), or the name of a
-    baseline ('bicubic', 'input') measured in the same run.
+    `origin` is 'measured' (this model, by `make scores`), 'published' (of this model, quoted), or the name of
+    what it is compared with: a baseline ('bicubic', 'input') or checkpoint measured by the same program on the
+    same pictures, or a method whose figure is quoted from `source`.
     """
 
     protocol: str
@@ -63,6 +64,21 @@ class Score:
     psnr: float
     ssim: float | None = None
     condition: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """How a kind of network did in a short training, each in equal time on the same data (`training.contest`).
+
+    `validation_psnr` is on held-out training pictures, in dB.
+    """
+
+    name: str
+    parameters: int
+    minutes: float
+    steps: int
+    validation_psnr: float
 
 
 @dataclass(frozen=True)
@@ -86,6 +102,7 @@ class Card:
         tiling: overrides what follows from the receptive field.
         paper: title, venue, address.
         scores: with the protocol's name.
+        rivals: why it is a network of this kind: contests with others, the best first in each.
     """
 
     id: str
@@ -104,6 +121,7 @@ class Card:
     tiling: Tiling | None = None
     paper: str = ""
     scores: tuple[Score, ...] = ()
+    rivals: tuple[Rival, ...] = ()
 
     @property
     def embedded(self) -> bool:

@@ -20,7 +20,17 @@ from restore_cli.tasks import TASKS
 from restore_cli.training.losses import LOSS_FUNCTIONS
 from restore_cli.training.network import NetworkFacts, network_facts
 
-__all__ = ["DataRecipe", "LogRecipe", "NetworkRecipe", "OptimizerRecipe", "PairFolders", "Recipe", "read_recipe"]
+__all__ = [
+    "DataRecipe",
+    "LogRecipe",
+    "NetworkRecipe",
+    "OptimizerRecipe",
+    "PairFolders",
+    "Recipe",
+    "find_recipe",
+    "read_recipe",
+    "recipe_from",
+]
 
 
 @dataclass(frozen=True)
@@ -145,13 +155,22 @@ def read_recipe(path: Path) -> Recipe:
             that do not agree.
         CheckpointError, ModelNotFoundError, DownloadError: the model to fine-tune cannot be had.
     """
-    if not path.exists():
-        packaged = {each.stem: each for each in Path(str(resources.files(__package__) / "recipes")).glob("*.toml")}
-        if str(path) not in packaged:
-            raise RecipeError(f"{path}: no such recipe.", f"A file, or one of {', '.join(sorted(packaged))}.")
-        path = packaged[str(path)]
-    where = str(path)
-    table = read_toml(path)
+    path = find_recipe(path)
+    return recipe_from(read_toml(path), str(path))
+
+
+def find_recipe(path: Path) -> Path:
+    """`path`, or the package's recipe of that name; raises RecipeError if there is neither."""
+    if path.is_file():
+        return path
+    packaged = {each.stem: each for each in Path(str(resources.files(__package__) / "recipes")).glob("*.toml")}
+    if str(path) not in packaged:
+        raise RecipeError(f"{path}: no such recipe.", f"A file, or one of {', '.join(sorted(packaged))}.")
+    return packaged[str(path)]
+
+
+def recipe_from(table: dict[str, Any], where: str) -> Recipe:
+    """The recipe that `table` states, as `read_recipe` has it; `where` names it in errors."""
     for name in ("network", "data"):
         if not isinstance(table.get(name), dict):
             raise RecipeError(f"{where}: missing [{name}].")

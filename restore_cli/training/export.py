@@ -1,4 +1,4 @@
-"""A trained checkpoint -> the averaged weights in half precision, and the card that describes them."""
+"""A trained checkpoint -> a model to run, or averaged weights in half precision and the card that describes them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from torch import Tensor
 
 from restore_cli.errors import CheckpointError, OutputError, RecipeError
 from restore_cli.io.atomic import replacing
-from restore_cli.models.build import load_network, locate
+from restore_cli.models.build import Model, load_network, locate
 from restore_cli.models.card import Card
 from restore_cli.models.checkpoint import Checkpoint, read_checkpoint
 from restore_cli.models.digest import sha256_of
 from restore_cli.models.hub import fetch
-from restore_cli.tables import from_table
+from restore_cli.tables import from_table, read_toml
 from restore_cli.training.config import Recipe
 from restore_cli.training.network import Trainee, build_trainee
 
-__all__ = ["check_export", "export_model"]
+__all__ = ["check_export", "export_model", "trained_model"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,8 @@ class Identity:
 def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
     """Write `NAME.safetensors` and `NAME.toml` into `folder` and return the card's path.
 
-    The card gets no scores: those are written by the program that measures them (`make scores`).
+    The card gets no scores: those are written by the program that measures them (`make scores`). The contest
+    that an earlier card of that name reports still says why the network is of its kind.
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or is not of this recipe.
@@ -53,14 +54,7 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
     import tomli_w
     from safetensors.torch import save
 
-    trainee = build_trainee(recipe, fresh=False)
-    try:
-        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        trainee.network.load_state_dict(state["averaged"])
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{checkpoint}: nothing to export yet.", "Train first, with --data.") from error
-    except (OSError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"{checkpoint}: not a checkpoint of this recipe.", "Name its --out.") from error
+    trainee = _averaged(recipe, checkpoint)
     identity = _identify(recipe, trainee)
     weights = _author_weights(trainee)
     _check(recipe, trainee, identity, weights)
@@ -69,6 +63,8 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
         with replacing(weights_path, overwrite=True) as stream:
             stream.write(save(weights, metadata={"config": json.dumps(identity.stated)}))
         table = _card_table(recipe, trainee, identity, weights_path.stat().st_size, sha256_of(weights_path))
+        if card_path.exists():
+            table |= {key: value for key, value in read_toml(card_path).items() if key == "rivals"}
         with replacing(card_path, overwrite=True) as stream:
             stream.write(tomli_w.dumps(table).encode())
     except OSError as error:
@@ -84,6 +80,25 @@ def check_export(recipe: Recipe) -> None:
     """
     trainee = build_trainee(recipe, fresh=False)
     _check(recipe, trainee, _identify(recipe, trainee), _author_weights(trainee))
+
+
+def trained_model(recipe: Recipe, checkpoint: Path) -> Model:
+    """The averaged weights of a run, not rounded, as a model to run; raises CheckpointError as `export_model` does."""
+    trainee = _averaged(recipe, checkpoint)
+    weights = {key.removeprefix(trainee.prefix): value for key, value in trainee.network.state_dict().items()}
+    return load_network(Checkpoint(weights, _identify(recipe, trainee).stated), recipe.name)
+
+
+def _averaged(recipe: Recipe, checkpoint: Path) -> Trainee:
+    trainee = build_trainee(recipe, fresh=False)
+    try:
+        state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        trainee.network.load_state_dict(state["averaged"])
+    except FileNotFoundError as error:
+        raise CheckpointError(f"{checkpoint}: nothing to export yet.", "Train first, with --data.") from error
+    except (OSError, RuntimeError, KeyError) as error:
+        raise CheckpointError(f"{checkpoint}: not a checkpoint of this recipe.", "Name its --out.") from error
+    return trainee
 
 
 def _identify(recipe: Recipe, trainee: Trainee) -> Identity:

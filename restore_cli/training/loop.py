@@ -153,9 +153,9 @@ def train(
         check_finite()
         loss = (team.mean(loss_sum) / (step - logged_step)).item()
         if team.is_main:
-            with watched_blocks(averaged.network) as blocks:
-                psnr = validation_psnr(trainee, averaged, validation)
-            folder.add_row(LogRow(step, seconds() / 60, rate, loss, psnr, _largest(blocks) if recipe.log.features else None))
+            psnr = validation_psnr(trainee, averaged, validation)
+            largest = largest_feature(trainee, averaged, validation) if recipe.log.features else None
+            folder.add_row(LogRow(step, seconds() / 60, rate, loss, psnr, largest))
             bar.set_postfix(step=step, dB=f"{psnr:.2f}")
 
     def save() -> None:
@@ -243,6 +243,13 @@ def validation_psnr(trainee: Trainee, averaged: AveragedWeights, validation: Bat
         restored = averaged.network(_to(degraded, device), **{name: each.to(device) for name, each in told.items()})
         total -= 10 * math.log10(max((restored.cpu().clamp(0, 1) - clean).square().mean().item(), 1e-10))
     return total / len(validation[0])
+
+
+def largest_feature(trainee: Trainee, averaged: AveragedWeights, validation: Batch) -> float:
+    """Largest absolute value that a block hands on while the patches are restored; NaN of a network without blocks."""
+    with watched_blocks(averaged.network) as blocks:
+        validation_psnr(trainee, averaged, validation)
+    return max((block.max_magnitude for block in blocks), default=math.nan)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from restore_cli.errors import CheckpointError, OutputError
 from restore_cli.io.atomic import replacing
 from restore_cli.training.plot import plot_log
 
-__all__ = ["CHECKPOINT_NAME", "LogRow", "RunFolder"]
+__all__ = ["CHECKPOINT_NAME", "LOG_NAME", "LogRow", "RunFolder", "read_log"]
 
 CHECKPOINT_NAME = "checkpoint.pt"
+LOG_NAME = "log.csv"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ class LogRow:
         rate: learning rate.
         loss: mean since the row before.
         validation_psnr: of the averaged weights on held-out pictures, dB.
+        largest_feature: absolute value, of all that the averaged network's blocks hand on meanwhile; None where
+            the recipe does not ask for it.
     """
 
     step: int
@@ -36,6 +39,28 @@ class LogRow:
     rate: float
     loss: float
     validation_psnr: float
+    largest_feature: float | None = None
+
+
+FORMATS = {
+    "step": "d",
+    "minutes": ".2f",
+    "rate": ".3g",
+    "loss": ".6f",
+    "validation_psnr": ".3f",
+    "largest_feature": ".5g",
+}
+
+
+def read_log(path: Path) -> list[LogRow]:
+    """The rows of a `log.csv`, none if there is no such file; raises CheckpointError if it is another one."""
+    try:
+        with path.open(newline="") as file:
+            return [_row(cells) for cells in csv.DictReader(file)]
+    except FileNotFoundError:
+        return []
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{path}: not the log of a run.", "Move it away to go on without it.") from error
 
 
 class RunFolder:
@@ -52,7 +77,7 @@ class RunFolder:
 
     def __init__(self, path: Path, *, resume: bool) -> None:
         self.checkpoint = path / CHECKPOINT_NAME
-        self._log = path / "log.csv"
+        self._log = path / LOG_NAME
         self._plot = path / "log.png"
         self.rows: list[LogRow] = []
         if resume and not self.checkpoint.exists():
@@ -68,26 +93,17 @@ class RunFolder:
 
     def read_rows(self, last_step: int) -> None:
         """Take up the log of the run that goes on. Rows after `last_step` were lost with its last minutes."""
-        try:
-            with self._log.open(newline="") as file:
-                found = [
-                    LogRow(int(row["step"]), *(float(row[name]) for name in NUMBERS)) for row in csv.DictReader(file)
-                ]
-        except FileNotFoundError:
-            return
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(f"{self._log}: not the log of a run.", "Move it away to go on without it.") from error
-        self.rows = [row for row in found if row.step <= last_step]
+        self.rows = [row for row in read_log(self._log) if row.step <= last_step]
 
     def add_row(self, row: LogRow) -> None:
         """Append to the log."""
         self.rows.append(row)
         text = io.StringIO()
+        columns = [name for name in FORMATS if any(getattr(each, name) is not None for each in self.rows)]
         lines = csv.writer(text)
-        lines.writerow([each.name for each in fields(LogRow)])
+        lines.writerow(columns)
         for each in self.rows:
-            minutes, rate, loss, psnr = astuple(each)[1:]
-            lines.writerow((each.step, f"{minutes:.2f}", f"{rate:.3g}", f"{loss:.6f}", f"{psnr:.3f}"))
+            lines.writerow([_cell(getattr(each, name), FORMATS[name]) for name in columns])
         self._write(self._log, text.getvalue().encode())
 
     def save(self, state: dict[str, Any]) -> None:
@@ -106,4 +122,11 @@ class RunFolder:
             raise OutputError(f"{path}: {error.strerror or error}.", "The run can go on with --resume.") from error
 
 
-NUMBERS = [each.name for each in fields(LogRow) if each.name != "step"]
+def _cell(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _row(cells: dict[str, str]) -> LogRow:
+    minutes, rate, loss, psnr = (float(cells[name]) for name in ("minutes", "rate", "loss", "validation_psnr"))
+    largest = cells.get("largest_feature")
+    return LogRow(int(cells["step"]), minutes, rate, loss, psnr, float(largest) if largest else None)

@@ -29,6 +29,9 @@ NO_DEGRADATION = (DEGRADATION, "")
         ("held_out = 2", "held_out = 0", "held_out is out of range"),
         ("held_out = 2", "saturation = [2.0, 1.0]", "saturation is out of range"),
         ("minutes = 10", "minutes = 0", "minutes is out of range"),
+        ("minutes = 10", "minutes = 10\nsteps = 0", "steps is out of range"),
+        ("[card]", "[log]\nevery = 0\n[card]", "log.every is out of range"),
+        ("[card]", "[log]\nfeature = true\n[card]", "unknown key 'feature'"),
         ('name = "tiny"', 'name = "../tiny"', "name is out of range"),
         ("patch_px = 16", "", "missing patch_px"),
         ("patch_px = 16", "patch_px = 15", "patch_px is 15.* 16 fits"),
@@ -96,6 +99,12 @@ def test_pairs_need_no_degradation(tmp_path):
     recipe = recipe_with(tmp_path, PAIRS, NO_DEGRADATION)
     assert recipe.data.pairs == (PairFolders("bad", "good"),)
     assert recipe.data.degradation is None
+
+
+def test_a_folder_of_a_recipes_name_does_not_hide_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shown-wne-plain").mkdir()  # as of a run
+    assert read_recipe(Path("shown-wne-plain")).optimizer.steps
 
 
 def test_every_recipe_of_the_package_is_found_by_its_name(tmp_path, monkeypatch):

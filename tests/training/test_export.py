@@ -9,10 +9,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from restore_cli.errors import CheckpointError, OutputError, RecipeError
-from restore_cli.inference.restorer import load_model
+from restore_cli.inference.restorer import Restorer, load_model
 from restore_cli.models.card import read_card
+from restore_cli.options import RunOptions
 from restore_cli.training.config import read_recipe
-from restore_cli.training.export import check_export, export_model
+from restore_cli.training.export import check_export, export_model, trained_model
 from restore_cli.training.network import build_trainee
 from tests.networks import SMALL_CONFIGS, small_network
 from tests.training.foreign import FOREIGN, foreign_file
@@ -40,6 +41,19 @@ def test_an_exported_model_is_the_averaged_network_inside_wne(recipe, data, tmp_
     with torch.no_grad():
         torch.testing.assert_close(restorer(picture), averaged_network(recipe, checkpoint)(picture))
     assert read_card(card).config == {"widths": [4, 8], "blocks": 1, "body_blocks": 1}
+
+
+def test_a_run_is_a_model_without_exporting_it_and_without_rounding(recipe, data, tmp_path):
+    checkpoint = run(recipe, data, tmp_path / "run", steps=3)
+    restorer = Restorer(trained_model(recipe, checkpoint), RunOptions("cpu"))
+    assert restorer.wne
+    network = build_trainee(recipe).network.eval()
+    network.load_state_dict(torch.load(checkpoint, weights_only=True)["averaged"])
+    picture = torch.rand(1, 3, 16, 16)
+    with torch.no_grad():
+        torch.testing.assert_close(restorer(picture), network(picture))
+    with pytest.raises(CheckpointError, match="Train first"):
+        trained_model(recipe, tmp_path / "nothing.pt")
 
 
 @pytest.mark.parametrize("kind", FOREIGN)

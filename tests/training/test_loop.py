@@ -52,6 +52,31 @@ def test_a_short_run_lowers_the_loss_and_logs_it(recipe, data, tmp_path):
     assert float(rows[-1]["validation_psnr"]) > float(rows[0]["validation_psnr"])
 
 
+def test_a_recipe_may_end_by_steps_and_say_how_often_to_log(data, tmp_path):
+    recipe = recipe_with(tmp_path, ("minutes = 10", "minutes = 10\nsteps = 5"), ("[card]", "[log]\nevery = 2\n[card]"))
+    train(recipe, data, tmp_path / "run", show_progress=False)
+    assert [row["step"] for row in logged(tmp_path / "run")] == ["2", "4", "5"]
+
+
+def test_the_largest_feature_is_recorded_where_the_recipe_asks_and_changes_nothing(recipe, data, tmp_path):
+    watching = recipe_with(tmp_path, ("[card]", "[log]\nfeatures = true\n[card]"))
+    plain, watched = (
+        run(each, data, tmp_path / name, steps=10) for each, name in ((recipe, "plain"), (watching, "watched"))
+    )
+    assert equal(*states(plain, watched))
+    (row,) = logged(tmp_path / "watched")
+    trainee = build_trainee(recipe)
+    averaged = AveragedWeights(trainee.network, 0.9)
+    averaged.network.load_state_dict(states(watched)[0]["averaged"])
+    assert 0 < float(row["largest_feature"]) < 100
+    with torch.no_grad():
+        for parameter in averaged.network.parameters():
+            parameter.mul_(2)
+    pictures = torch.rand(2, 3, 16, 16)
+    assert loop.largest_feature(trainee, averaged, (pictures, pictures)) > float(row["largest_feature"])
+    assert "largest_feature" not in logged(tmp_path / "plain")[0]
+
+
 def test_a_last_row_is_not_written_twice(recipe, data, tmp_path):
     run(recipe, data, tmp_path / "run", steps=10)
     assert [row["step"] for row in logged(tmp_path / "run")] == ["10"]

@@ -9,7 +9,7 @@ import cv2
 import pytest
 
 from restore_cli.errors import CheckpointError, OutputError
-from restore_cli.training.record import LogRow, RunFolder
+from restore_cli.training.record import LogRow, RunFolder, read_log
 
 ROWS = [LogRow(step, step / 10, 1e-4, 0.5 / step, 20.0 + step) for step in (10, 20, 30)]
 
@@ -40,6 +40,20 @@ def test_a_log_taken_up_is_the_log_that_was_written(folder):
     assert [row.step for row in resumed.rows] == [10, 20, 30]
     resumed.add_row(LogRow(40, 4.0, 1e-5, 0.01, 60.0))
     assert (folder / "log.csv").read_text() == before + "40,4.00,1e-05,0.010000,60.000\n"
+
+
+def test_the_largest_feature_is_a_column_only_where_it_is_recorded(folder):
+    resumed = RunFolder(folder, resume=True)
+    assert "largest_feature" not in (folder / "log.csv").read_text()
+    resumed.read_rows(last_step=20)
+    resumed.add_row(LogRow(30, 3.0, 1e-5, 0.01, 60.0, 25.857))
+    lines = (folder / "log.csv").read_text().splitlines()
+    assert lines[0].endswith("validation_psnr,largest_feature")
+    assert (lines[1][-1], lines[3]) == (",", "30,3.00,1e-05,0.010000,60.000,25.857")
+    assert [row.largest_feature for row in read_log(folder / "log.csv")] == [None, None, 25.857]
+    resumed.save({"step": 30})
+    plotted = cv2.imread(str(folder / "log.png"))
+    assert plotted.shape[0] > 800  # a third panel
 
 
 def test_rows_after_the_last_checkpoint_are_forgotten(folder):
