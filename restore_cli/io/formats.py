@@ -8,6 +8,7 @@ from os import PathLike
 from pathlib import Path
 
 from restore_cli.errors import OutputError
+from restore_cli.options import Encoding
 
 __all__ = [
     "READABLE_SUFFIXES",
@@ -93,7 +94,11 @@ def format_for(path_or_format: str | PathLike[str]) -> OutputFormat:
 
 
 def check_output_limits(
-    path_or_format: str | PathLike[str] | OutputFormat, height: int, width: int, has_alpha: bool = False
+    path_or_format: str | PathLike[str] | OutputFormat,
+    height: int,
+    width: int,
+    has_alpha: bool = False,
+    encoding: Encoding | None = None,
 ) -> None:
     """Refuse, before any computing, a result its file format could not hold.
 
@@ -102,9 +107,11 @@ def check_output_limits(
         height: rows of the result.
         width: columns of the result.
         has_alpha: whether the result has transparent pixels.
+        encoding: how it is to be written.
 
     Raises:
-        OutputError: too large a side, or transparency where there is no place for it.
+        OutputError: too large a side, transparency where there is no place for it, or a bit depth asked for that
+            the format does not have.
     """
     spec = path_or_format if isinstance(path_or_format, OutputFormat) else format_for(path_or_format)
     if max(height, width) > spec.max_side:
@@ -114,6 +121,12 @@ def check_output_limits(
         )
     if has_alpha and not spec.alpha:
         raise OutputError(f"The picture is partly transparent, which {spec.name} cannot hold.", "Choose --format png.")
+    asked = encoding.bit_depth.bits if encoding and encoding.bit_depth else 8
+    if asked > spec.bit_depths[-1]:
+        raise OutputError(
+            f"{spec.name} holds at most {spec.bit_depths[-1]} bits a sample, not {asked}.",
+            f"Choose --format {'png' if asked == 16 else 'tiff'}, or a smaller --bit-depth.",
+        )
 
 
 def sniff(head: bytes) -> str | None:

@@ -17,6 +17,8 @@ from restore_cli.io.atomic import replacing
 from restore_cli.io.formats import WRITABLE_FORMATS, OutputFormat, check_output_limits, format_for
 from restore_cli.io.image import Image
 from restore_cli.io.opened import Metadata, PictureError
+from restore_cli.io.quantise import dithered, quantise
+from restore_cli.options import Encoding
 
 __all__ = ["WRITABLE_FORMATS", "OutputFormat", "check_output_limits", "format_for", "write_image"]
 
@@ -38,14 +40,13 @@ def write_image(
     *,
     format: str | None = None,
     overwrite: bool = False,
-    strip: bool = False,
-    quality: int | None = None,
+    encoding: Encoding | None = None,
 ) -> None:
     """Write a picture with everything it carries, whole or not at all; missing folders are created.
 
-    Samples are clamped to [0, 1] and rounded, half up, to the source's bit depth or to the deepest the format
-    holds; floats (TIFF) are neither clamped nor rounded. WebP is lossless when the source was. JPEG has full
-    chroma.
+    Samples are clamped to [0, 1] and rounded, half up, to the depth asked for, or else the source's, or else the
+    deepest the format holds; floats (TIFF) are neither clamped nor rounded. Colours that lose depth to 8 bits are
+    dithered. WebP is lossless when the source was. JPEG has full chroma.
 
     What a format cannot hold: WebP turns grey to RGB (through its profile), has no resolution and drops an alpha
     that is opaque throughout; BMP keeps the resolution alone, PPM nothing. A grey profile is left out where the
@@ -56,8 +57,7 @@ def write_image(
         path: where to.
         format: a name or suffix ("png", "tiff", ...); None goes by the suffix of `path`.
         overwrite: whether a file of that name may be replaced.
-        strip: leave out EXIF and XMP (the profile and the resolution stay: they say how the picture looks).
-        quality: 1 to 100 for JPEG and WebP, where it also means lossy; None is 95. Others have no use for it.
+        encoding: what is left out, quality and bit depth; None for the defaults.
 
     Raises:
         OutputError: the file exists, the format is unknown or cannot hold the picture (size, transparency),
@@ -65,9 +65,8 @@ def write_image(
     """
     spec = format_for(path if format is None else format)
     shown = str(path) if str(path).isprintable() else repr(str(path))
-    check_output_limits(spec, image.height, image.width, image.has_transparency)
-    if quality is not None and not 1 <= quality <= 100:
-        raise OutputError(f"A quality of {quality} is out of range: 1 to 100.")
+    encoding = encoding or Encoding()
+    check_output_limits(spec, image.height, image.width, image.has_transparency, encoding)
     with _explained(path, shown):
         if path.is_dir():
             raise OutputError(f"Cannot write {shown}: it is a folder.", "Add a file name.")
@@ -75,7 +74,7 @@ def write_image(
             raise OutputError(f"Cannot write {shown}: it is not an ordinary file.")
         if not overwrite and path.exists():
             raise FileExistsError(path)
-        encoded = _encode(image, spec, strip, quality)
+        encoded = _encode(image, spec, encoding)
         with replacing(path, overwrite=overwrite) as stream:
             stream.write(encoded)
 
@@ -100,16 +99,12 @@ def _explained(path: Path, shown: str) -> Iterator[None]:
         raise OutputError(f"Cannot write {shown}: its name has a null character.") from error
 
 
-def _encode(image: Image, spec: OutputFormat, strip: bool, quality: int | None) -> bytes:
-    planes = [image.pixels]
+def _encode(image: Image, spec: OutputFormat, encoding: Encoding) -> bytes:
     has_alpha = image.alpha is not None and spec.alpha
-    if image.alpha is not None and has_alpha:
-        planes.append(image.alpha[..., None])
-    values = np.concatenate(planes, axis=2) if has_alpha else image.pixels
-    wrong = int(values.size - np.isfinite(values).sum())
-    if wrong:
-        raise OutputError(f"The result holds {wrong} samples that are not numbers or infinite.")
-    rounded = quantise(values, spec.depth_for(image.bit_depth))
+    samples = _samples(
+        image, spec.depth_for(encoding.bit_depth.bits if encoding.bit_depth else image.bit_depth), has_alpha
+    )
+    strip, quality = encoding.strip, encoding.quality
     metadata = Metadata(
         icc=_fitting_profile(image),
         exif=meta.sized_exif(image.exif, image.height, image.width) if image.exif and not strip else None,
@@ -119,34 +114,35 @@ def _encode(image: Image, spec: OutputFormat, strip: bool, quality: int | None) 
     if spec.name == "PNG":
         from restore_cli.io.png import encode_png
 
-        return encode_png(rounded, metadata)
+        return encode_png(samples, metadata)
     if spec.name == "TIFF":
         from restore_cli.io.tiff import encode_tiff
 
-        return encode_tiff(rounded, has_alpha, metadata)
+        return encode_tiff(samples, has_alpha, metadata)
     if spec.name == "PPM":
         from restore_cli.io.pnm import encode_pnm
 
-        return encode_pnm(rounded)
+        return encode_pnm(samples)
     from restore_cli.io import pillow
 
     if spec.name == "JPEG":
-        return pillow.encode_jpeg(rounded, metadata, quality)
+        return pillow.encode_jpeg(samples, metadata, quality)
     if spec.name == "BMP":
-        return pillow.encode_bmp(rounded, metadata)
+        return pillow.encode_bmp(samples, metadata)
     lossy = 95 if quality is None and not image.lossless else quality
-    return pillow.encode_webp(rounded, metadata, lossy)
+    return pillow.encode_webp(samples, metadata, lossy)
 
 
-def quantise(values: NDArray[np.float32], bit_depth: int) -> NDArray[Any]:
-    """Samples as the file holds them: 8 or 16 bits clamped and rounded half up, 32-bit floats as they are."""
-    if bit_depth == 32:
-        return values.astype(np.float32, copy=False)
-    peak = 2**bit_depth - 1
-    levels = np.clip(values, 0, 1) * np.float32(peak)
-    levels += np.float32(0.5)
-    samples: NDArray[Any] = levels.astype(np.uint8 if bit_depth == 8 else np.uint16)
-    return samples
+def _samples(image: Image, bit_depth: int, has_alpha: bool) -> NDArray[Any]:
+    """(H, W, C) as the file holds them, alpha last; it is never dithered, or a constant one would not stay so."""
+    planes = [image.pixels] if image.alpha is None or not has_alpha else [image.pixels, image.alpha[..., None]]
+    wrong = sum(int(plane.size - np.isfinite(plane).sum()) for plane in planes)
+    if wrong:
+        raise OutputError(f"The result holds {wrong} samples that are not numbers or infinite.")
+    loses_depth = bit_depth == 8 < image.bit_depth
+    rounded = [dithered(planes[0]) if loses_depth else quantise(planes[0], bit_depth)]
+    rounded += [quantise(plane, bit_depth) for plane in planes[1:]]
+    return np.concatenate(rounded, axis=2)
 
 
 def _fitting_profile(image: Image) -> bytes | None:

@@ -21,9 +21,10 @@ from restore_cli.errors import InputError
 from restore_cli.io import opened
 from restore_cli.io.opened import Metadata
 from restore_cli.io.png import encode_png
+from restore_cli.io.quantise import quantise
 from restore_cli.io.read import read_image, read_size
 from restore_cli.io.tiff import encode_tiff
-from restore_cli.io.write import quantise, write_image
+from restore_cli.io.write import write_image
 from tests.io.helpers import exif, picture, png, png_chunk, saved
 
 HOSTILE = Path(os.environ.get("RESTORE_DATA", Path(__file__).parents[3] / "shared" / "data")) / "hostile"

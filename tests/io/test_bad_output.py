@@ -197,12 +197,6 @@ def test_results_that_are_no_numbers_are_not_written(tmp_path: Path, wrong: floa
         write_image(picture().with_pixels(pixels), tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("quality", [0, 101, -5])
-def test_a_quality_out_of_range_is_refused(tmp_path: Path, quality: int) -> None:
-    with pytest.raises(OutputError, match="1 to 100"):
-        write_image(picture(), tmp_path / "a.jpg", quality=quality)
-
-
 def test_sizes_no_format_holds_are_refused_before_computing() -> None:
     with pytest.raises(OutputError, match=r"WEBP.*16383.*--format png"):
         check_output_limits("webp", 16_384, 10)

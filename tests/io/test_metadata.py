@@ -17,6 +17,7 @@ from restore_cli.io import exif as tiff_fields
 from restore_cli.io.metadata import orientation_of, sized_exif, upright_exif
 from restore_cli.io.read import read_image, read_size
 from restore_cli.io.write import write_image
+from restore_cli.options import Encoding
 from tests.io.helpers import (
     XMP,
     exif,
@@ -145,7 +146,7 @@ def test_big_endian_exif_gets_into_a_tiff_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CARRIERS)
 def test_stripping_leaves_the_profile_and_the_resolution(tmp_path: Path, name: str) -> None:
     image = picture(icc_profile=srgb_profile(), exif=exif(), xmp=XMP % 1, dpi=(96.0, 96.0))
-    write_image(image, tmp_path / "a", format=name, strip=True)
+    write_image(image, tmp_path / "a", format=name, encoding=Encoding(strip=True))
     again = read_image(tmp_path / "a")
     assert again.exif is None
     assert again.xmp is None
