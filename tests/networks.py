@@ -87,7 +87,7 @@ SMALL_CONFIGS = {
     },
     "mosaic-unet": {"widths": (4, 8, 12), "blocks": 1, "body_blocks": 1},
     "resnet": {"channels": 3, "width": 8, "depth": 1, "scale": 2},
-    "unet": {"channels": 3, "widths": (4, 8, 12), "blocks": 1, "body_blocks": 1},
+    "unet": {"channels": 3, "widths": (4, 8, 12), "blocks": 1, "body_blocks": 1, "unshuffle": 2},
 }
 
 

@@ -40,7 +40,7 @@ class MosaicUNet(UNet):
     def config_of(state_dict: Mapping[str, torch.Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:
         """The constructor arguments of the network that `state_dict` came from; shapes tell them all."""
         config = UNet.config_of({"stem.weight": state_dict["mosaic_stem.weight"], **state_dict}, stated)
-        return {name: value for name, value in config.items() if name != "channels"}
+        return {name: value for name, value in config.items() if name not in ("channels", "unshuffle")}
 
     @property
     def receptive_radius(self) -> int:

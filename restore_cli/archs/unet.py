@@ -3,17 +3,22 @@
 Source: the backbone of DRUNet (Zhang et al., "Plug-and-Play Image Restoration with Deep Denoiser
 Prior", TPAMI 2021), itself a U-Net with residual blocks, strided convolutions down and transposed
 ones up, and skips that add. What we changed: biases, no noise-map channel (ours are blind), a
-skip from the picture to the output, and few, narrow levels, which a CPU likes.
+skip from the picture to the output, and few, narrow levels, which a CPU likes. Where a wide view
+matters more than the finest detail (blur), it may see 2x2 pixels as one of four times the channels
+(pixel unshuffling: Shi et al., "Real-Time Single Image and Video Super-Resolution Using an Efficient
+Sub-Pixel Convolutional Neural Network", CVPR 2016, the other way round).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
+from torch.nn import functional
 
 from restore_cli.archs.blocks import ResidualBlock, count_items
 
@@ -30,6 +35,7 @@ class UNet(nn.Module):
         widths: feature channels of each level; each level halves the resolution of the one before.
         blocks: residual blocks of each level on the way down, and again on the way up.
         body_blocks: residual blocks at the lowest level.
+        unshuffle: side of the square of pixels that the network sees as one; a power of 2.
     """
 
     signature_keys: ClassVar = ("stem.weight", "downs.0.weight", "body.0.conv1.weight", "to_picture.weight")
@@ -43,20 +49,23 @@ class UNet(nn.Module):
         widths: Sequence[int] = (40, 80, 160),
         blocks: int = 2,
         body_blocks: int = 4,
+        unshuffle: int = 1,
     ) -> None:
         super().__init__()
         self.channels = channels
+        self.unshuffle = unshuffle
+        seen = channels * unshuffle**2
         self.scale = 1
         self.blocks = blocks
         self.body_blocks = body_blocks
         steps = list(pairwise(widths))
-        self.stem = nn.Conv2d(channels, widths[0], 3, padding=1)
+        self.stem = nn.Conv2d(seen, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(_residual_stack(wide, blocks) for wide, _ in steps)
         self.downs = nn.ModuleList(nn.Conv2d(wide, deep, 2, stride=2) for wide, deep in steps)
         self.body = _residual_stack(widths[-1], body_blocks)
         self.ups = nn.ModuleList(nn.ConvTranspose2d(deep, wide, 2, stride=2) for wide, deep in steps)
         self.decoders = nn.ModuleList(_residual_stack(wide, blocks) for wide, _ in steps)
-        self.to_picture = nn.Conv2d(widths[0], channels, 3, padding=1)
+        self.to_picture = nn.Conv2d(widths[0], seen, 3, padding=1)
 
     @staticmethod
     def config_of(state_dict: Mapping[str, torch.Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:
@@ -64,16 +73,19 @@ class UNet(nn.Module):
         levels = count_items(state_dict, "downs")
         widths = [state_dict["stem.weight"].shape[0]]
         widths += [state_dict[f"downs.{level}.weight"].shape[0] for level in range(levels)]
+        seen = state_dict["to_picture.weight"].shape[0]
+        channels = 3 if seen % 3 == 0 else 1
         return {
-            "channels": state_dict["stem.weight"].shape[1],
+            "channels": channels,
             "widths": widths,
             "blocks": count_items(state_dict, "encoders.0"),
             "body_blocks": count_items(state_dict, "body"),
+            "unshuffle": math.isqrt(seen // channels),
         }
 
     @property
     def size_multiple(self) -> int:
-        return int(2 ** len(self.downs))
+        return int(self.unshuffle * 2 ** len(self.downs))
 
     @property
     def minimum_size(self) -> int:
@@ -86,13 +98,15 @@ class UNet(nn.Module):
         for level in range(len(self.downs)):
             # Down and up again; and a pixel shares its 2x2 cell with neighbours up to one away.
             radius += 2**level * (2 * self.blocks * ResidualBlock.receptive_radius + 1)
-        return radius + self.size_multiple * self.body_blocks * ResidualBlock.receptive_radius
+        radius += 2 ** len(self.downs) * self.body_blocks * ResidualBlock.receptive_radius
+        return self.unshuffle * radius + self.unshuffle - 1
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
-        return picture + self.change(self.stem(picture))
+        seen = functional.pixel_unshuffle(picture, self.unshuffle)
+        return picture + functional.pixel_shuffle(self.change(self.stem(seen)), self.unshuffle)
 
     def change(self, features: torch.Tensor) -> torch.Tensor:
-        """What is added to the picture, `(N, channels, H, W)`, from the stem's features."""
+        """What is added to what the network sees, `(N, channels, H, W)` if not unshuffled, from the stem's features."""
         skips = []
         for encoder, down in zip(self.encoders, self.downs, strict=True):
             features = encoder(features)

@@ -146,6 +146,14 @@ def test_unet_with_a_silent_last_layer_is_the_identity():
     assert torch.equal(network(picture), picture)
 
 
+@pytest.mark.parametrize(("channels", "unshuffle"), [(1, 1), (3, 1), (1, 2), (3, 2), (1, 4), (3, 4)])
+def test_the_weights_of_a_unet_tell_channels_and_unshuffling(channels, unshuffle):
+    network = UNet(channels, widths=(4, 8), blocks=1, body_blocks=1, unshuffle=unshuffle)
+    found = UNet.config_of(network.state_dict(), {})
+    assert (found["channels"], found["unshuffle"]) == (channels, unshuffle)
+    assert network.size_multiple == 2 * unshuffle
+
+
 @pytest.mark.parametrize("pattern", BAYER_PATTERNS)
 def test_a_mosaic_is_interpolated_bilinearly_whatever_its_phase(pattern):
     # A plane is what bilinear interpolation reproduces, up to the border, where reflection bends it.
@@ -165,6 +173,7 @@ def test_a_mosaic_is_interpolated_bilinearly_whatever_its_phase(pattern):
     [
         ("resnet", {"channels": 3, "width": 64, "depth": 16, "scale": 4}, 1_248_112),
         ("unet", {"channels": 3, "widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_552_003),
+        ("unet", {"channels": 3, "widths": (48, 96, 192), "blocks": 2, "body_blocks": 4, "unshuffle": 2}, 3_681_516),
         ("mosaic-unet", {"widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_553_083),
     ],
 )
