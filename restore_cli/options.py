@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
@@ -208,7 +208,7 @@ class OutputOptions:
     format: str | None = None
     suffix: str | None = None
     existing: Existing = Existing.FAIL
-    encoding: Encoding = Encoding()
+    encoding: Encoding = field(default_factory=Encoding)
 
     def __post_init__(self) -> None:
         if self.suffix is not None and ("/" in self.suffix or "\\" in self.suffix or "\0" in self.suffix):

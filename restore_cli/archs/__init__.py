@@ -26,6 +26,7 @@ ARCHITECTURES = {
     "drct": "restore_cli.archs.drct:DRCT",
     "hat": "restore_cli.archs.hat:HAT",
     "hinet": "restore_cli.archs.hinet:HINet",
+    "histoformer": "restore_cli.archs.histoformer:Histoformer",
     "hi-ir": "restore_cli.archs.hi_ir:HiIR",
     "hi-ir-unet": "restore_cli.archs.hi_ir_unet:HiIRUNet",
     "iitransformer": "restore_cli.archs.iitransformer:IITransformer",

@@ -103,7 +103,8 @@ class UNet(nn.Module):
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
         seen = functional.pixel_unshuffle(picture, self.unshuffle)
-        return picture + functional.pixel_shuffle(self.change(self.stem(seen)), self.unshuffle)
+        restored: torch.Tensor = picture + functional.pixel_shuffle(self.change(self.stem(seen)), self.unshuffle)
+        return restored
 
     def change(self, features: torch.Tensor) -> torch.Tensor:
         """What is added to what the network sees, `(N, channels, H, W)` if not unshuffled, from the stem's features."""

@@ -50,9 +50,9 @@ def compare(
 ) -> None:
     """Put pictures beside each other: side by side, under a slider, or flipping; with crops and differences."""
     from restore_cli.evaluation.montage import common_profile, draw_flip, draw_montage, find_boxes
-    from restore_cli.evaluation.page import write_whole
     from restore_cli.evaluation.shown import one_size, read_panel, short_names
     from restore_cli.evaluation.slider import draw_slider
+    from restore_cli.io.atomic import write_whole
     from restore_cli.io.paths import check_target, is_same_file
 
     paths, target = _paths(pictures, output)

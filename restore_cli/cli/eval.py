@@ -16,7 +16,7 @@ from restore_cli.cli._params import with_shared_options
 from restore_cli.cli._pictures import Pictures, choose_pictures, choose_scale
 from restore_cli.cli._scores import csv_text, print_evaluation
 from restore_cli.cli._shell import INTERRUPTED
-from restore_cli.errors import OutputError, RestoreError, UsageError
+from restore_cli.errors import RestoreError, UsageError
 from restore_cli.options import RunOptions
 from restore_cli.tasks import TASKS, Task
 
@@ -225,15 +225,11 @@ def _compared(work: Work, findings: Findings, pictures: Pictures) -> tuple[tuple
 
 
 def _write_targets(targets: dict[str, Path], evaluation: Evaluation, asked: Asked) -> None:
-    from restore_cli.io.atomic import replacing
+    from restore_cli.io.atomic import write_whole
 
     if "csv" in targets:
-        target = targets["csv"]
-        try:
-            with replacing(target, overwrite=asked.overwrite) as stream:
-                stream.write(csv_text(evaluation).encode("utf-8", "surrogateescape"))
-        except OSError as error:
-            raise OutputError(f"{target}: {error.strerror or error}.", "Choose another place for it.") from error
+        content = csv_text(evaluation).encode("utf-8", "surrogateescape")
+        write_whole(targets["csv"], content, overwrite=asked.overwrite)
     if "report" in targets:
         from restore_cli.evaluation.report import write_report
 

@@ -12,6 +12,7 @@ import typer
 
 from restore_cli.cli._output import Display
 from restore_cli.errors import OutputError
+from restore_cli.io.atomic import write_whole
 from restore_cli.options import Precision, RunOptions
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _write_csv(path: Path, blocks: list[BlockStatistics]) -> None:
     lines = csv.writer(text)
     lines.writerow(("block", "max_magnitude", "channel_entropy_bits", "channels"))
     lines.writerows(asdict(block).values() for block in blocks)
-    _write(path, text.getvalue().encode())
+    write_whole(path, text.getvalue().encode(), overwrite=True)
 
 
 def _write_plot(path: Path, blocks: list[BlockStatistics], title: str) -> None:
@@ -99,14 +100,4 @@ def _write_plot(path: Path, blocks: list[BlockStatistics], title: str) -> None:
     below.legend()
     content = BytesIO()
     figure.savefig(content, format="png", dpi=120)
-    _write(path, content.getvalue())
-
-
-def _write(path: Path, content: bytes) -> None:
-    from restore_cli.io.atomic import replacing
-
-    try:
-        with replacing(path, overwrite=True) as stream:
-            stream.write(content)
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}.", "Choose another place for it.") from error
+    write_whole(path, content.getvalue(), overwrite=True)

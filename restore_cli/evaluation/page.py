@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,12 +16,10 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 
 from restore_cli import __version__
-from restore_cli.errors import OutputError
 from restore_cli.evaluation.embed import lossless_uri
 from restore_cli.evaluation.shown import Box, reduce
-from restore_cli.io.atomic import replacing
 
-__all__ = ["Crop", "Look", "Source", "Viewer", "look_at", "render", "write_whole"]
+__all__ = ["Crop", "Look", "Source", "Viewer", "look_at", "render"]
 
 THUMBNAIL_PX = 320
 
@@ -149,18 +146,3 @@ def render(template: str, **content: Any) -> bytes:  # noqa: ANN401 - whatever t
     )
     # Names that are not valid Unicode become question marks.
     return text.encode("utf-8", "replace")
-
-
-def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
-    """`content` as a file that appears whole or not at all.
-
-    Raises:
-        OutputError: it exists and may not be replaced, or what the system said.
-    """
-    try:
-        with replacing(path, overwrite=overwrite) as stream:
-            stream.write(content)
-    except FileExistsError as error:
-        raise OutputError(f"{path} exists.", "Add --overwrite, or choose another name.") from error
-    except OSError as error:
-        raise OutputError(f"{path}: {error.strerror or error}.", "Choose another place for it.") from error

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from restore_cli.evaluation.page import render, write_whole
+from restore_cli.evaluation.page import render
 from restore_cli.evaluation.plots import plot_conditions, plot_differences
 from restore_cli.evaluation.report_pictures import make_looks, make_viewers
 from restore_cli.evaluation.report_scores import Scored, metric_named, score_text, signed
 from restore_cli.evaluation.results import CONFIDENCE, Difference, Evaluation
 from restore_cli.evaluation.shown import short_names
+from restore_cli.io.atomic import write_whole
 
 __all__ = ["write_report"]
 

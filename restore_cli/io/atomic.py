@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["replacing"]
+from restore_cli.errors import OutputError
+
+__all__ = ["replacing", "write_whole"]
 
 
 @contextlib.contextmanager
@@ -48,6 +50,21 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     _sync_folder(target.parent)
+
+
+def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
+    """`content` as a file that appears whole or not at all.
+
+    Raises:
+        OutputError: it exists and may not be replaced, or what the system said.
+    """
+    try:
+        with replacing(path, overwrite=overwrite) as stream:
+            stream.write(content)
+    except FileExistsError as error:
+        raise OutputError(f"{path} exists.", "Add --overwrite, or choose another name.") from error
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror or error}.", "Choose another place for it.") from error
 
 
 def _rename_to_free(temporary: Path, target: Path) -> None:
