@@ -11,6 +11,7 @@ import typer
 from restore_cli.cli._params import (
     OUTPUT,
     AsJson,
+    CommercialOk,
     Crops,
     Device,
     DryRun,
@@ -38,7 +39,7 @@ ALL_CHANNELS = ("psnr_y", "psnr_y_full", "psnr_rgb", "psnr_channels", "ssim_y", 
 # What makes the input, and what runs models on it.
 MAKING = ("degrade", "sigma", "quality", "cfa", "seed")
 RUNNING = (
-    *("model", "tta", "wne", "wne_eps", "offline", "tile", "tile_overlap", "crops", "random_crops"),
+    *("model", "tta", "wne", "wne_eps", "offline", "commercial_ok", "tile", "tile_overlap", "crops", "random_crops"),
     *("local_statistics", "device", "precision", "output", "resume", "paper"),
 )
 
@@ -111,6 +112,7 @@ class Asked:
     wne: Wne = None
     wne_eps: WneEps = 0.0
     offline: Offline = False
+    commercial_ok: CommercialOk = False
     metrics: Annotated[
         str | None,
         typer.Option(

@@ -56,6 +56,14 @@ Tile = Annotated[
     str,
     typer.Option("-t", "--tile", metavar="auto|off|N", help="Side of a tile in input pixels.", rich_help_panel=MEMORY),
 ]
+CommercialOk = Annotated[
+    bool,
+    typer.Option(
+        "--commercial-ok",
+        help="Refuse models that forbid commercial use, or whose terms are unclear.",
+        rich_help_panel=MODEL,
+    ),
+]
 TileOverlap = Annotated[
     int | None,
     typer.Option(help="Input pixels that tiles share. Default: what keeps them invisible.", rich_help_panel=MEMORY),
@@ -129,14 +137,7 @@ class Shared:
         ),
     ] = None
     offline: Offline = False
-    commercial_ok: Annotated[
-        bool,
-        typer.Option(
-            "--commercial-ok",
-            help="Refuse models that forbid commercial use, or whose terms are unclear.",
-            rich_help_panel=MODEL,
-        ),
-    ] = False
+    commercial_ok: CommercialOk = False
     tile: Tile = "auto"
     tile_overlap: TileOverlap = None
     crops: Crops = None

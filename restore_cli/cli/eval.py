@@ -116,8 +116,12 @@ def _model_names(asked: Asked, task: Task, scale: int) -> list[str]:
     for name in names:
         if name in BASELINES:
             baseline(name, task, scale)
-        elif card := locate(name).card:
-            task.check_scale(scale if task.enlarges else None, card.scale, name)
+            continue
+        location = locate(name)
+        if asked.commercial_ok:
+            location.check_commercial()
+        if location.card:
+            task.check_scale(scale if task.enlarges else None, location.card.scale, name)
     return names
 
 

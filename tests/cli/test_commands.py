@@ -90,6 +90,9 @@ def test_commercial_ok_refuses_terms_that_are_not_clearly_so(restore, refused, w
         "denoise", "in.png", "-n", "mine", "--commercial-ok", code=2
     )
     assert "nothing says" in refused("denoise", "in.png", "-n", folder / "mine.safetensors", "--commercial-ok", code=2)
+    scored = ("eval", "denoise", "--clean", "in.png", "--sigma", "25", "--commercial-ok")
+    assert "terms (CC0-1.0) do not clearly allow" in refused(*scored, "-n", "mine", code=2)
+    assert restore(*scored, "-n", "input").exit_code == 0
     listed = json.loads(restore("models", "list", "--commercial", "--json").stdout)
     assert all(card["licence"]["commercial"] for card in listed)
     assert "mine" not in {card["id"] for card in listed}
