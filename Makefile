@@ -26,11 +26,12 @@ scores: $(VENV)/installed-test
 scores-check: $(VENV)/installed-test
 	$(VENV)/bin/python -m restore_cli.evaluation.scores --data $(DATA)/test --check
 
-# What WNE and i-LN do, on small networks trained here: about half an hour on three cores.
-SHOWN := shown-wne-plain shown-wne-wrapped shown-norm-layernorm shown-norm-scaled shown-norm-iln
+# What WNE, i-LN and the choice of pictures do, on small networks trained here: about half an hour on three cores.
+SHOWN := shown-wne-plain shown-wne-wrapped shown-norm-layernorm shown-norm-scaled shown-norm-iln \
+	shown-data-photos shown-data-both
 
 shown: $(SHOWN:%=runs/%/checkpoint.pt)
-	$(VENV)/bin/python -m restore_cli.evaluation.demonstrations --data $(DATA)/test
+	$(VENV)/bin/python -m restore_cli.evaluation.demonstrations --data $(DATA)
 
 runs/%/checkpoint.pt: | $(VENV)/installed
 	$(RESTORE) train $* --data $(DATA)/train

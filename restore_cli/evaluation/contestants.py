@@ -17,7 +17,8 @@ from restore_cli.io.image import Image
 from restore_cli.models.build import build_model, locate
 from restore_cli.models.card import Card
 from restore_cli.models.digest import sha256_of
-from restore_cli.models.hub import Progress, fetch
+from restore_cli.models.download import fetch
+from restore_cli.models.hub import Progress
 from restore_cli.options import Cfa, Hints, RunOptions
 from restore_cli.tasks import Task
 
@@ -137,9 +138,9 @@ def _summary(restorer: Restorer, digest: str) -> str:
 def _weights_sha256(name: str) -> str:
     """Of the file that `name`, just built, was read from."""
     location = locate(name)
-    if location.card is not None and location.card.file.sha256:
+    if location.card is not None and location.card.file.pinned:
         return location.card.file.sha256
     path = location.path
-    if path is None and location.hub is not None:
-        path = fetch(location.hub, offline=True)  # it is in the cache by now
+    if path is None and location.remote is not None:
+        path = fetch(location.remote, offline=True)  # it is in the cache by now
     return sha256_of(path) if path is not None else ""

@@ -1,12 +1,14 @@
-"""Two of the papers' claims shown at work, on networks small enough to train in minutes.
+"""Claims shown at work, on networks small enough to train in minutes: two of the papers', one of ours.
 
     wne     a denoiser trained at one noise level, bare and inside the normalization-equivariant wrapper, on
             noise weaker and stronger than it has seen (the WNE paper's table of mismatch)
     norms   one SwinIR trained for equal steps with LayerNorm, with LayerNorm and its input scaled as i-LN's
             authors scale theirs, and with i-LN: PSNR, and the largest feature (the i-LN poster's figure)
+    data    one network trained for equal steps on photographs of free terms, and on those and BSD400: what the
+            embedded models lose by being free to use
 
 Train the recipes first, `restore train shown-... --data DIR`; this measures the runs and writes tables and
-plots into the folder of weights. `make shown` does both.
+plots into the folder of weights. `make shown` does all of it.
 """
 
 from __future__ import annotations
@@ -16,20 +18,25 @@ import io
 import statistics
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.errors import CheckpointError, RestoreError
 from restore_cli.evaluation.conditions import gaussian_noise
 from restore_cli.evaluation.marked import write_part
 from restore_cli.evaluation.pixels import Pixels, Restore
 from restore_cli.evaluation.scores import on_pixels, score_pairs
 from restore_cli.inference.restorer import Restorer
-from restore_cli.io.atomic import replacing
+from restore_cli.io.atomic import write_whole
 from restore_cli.io.paths import find_pictures
 from restore_cli.io.read import read_image
 from restore_cli.options import RunOptions
 from restore_cli.training.config import Recipe, read_recipe
+from restore_cli.training.corpus import read_corpus
 from restore_cli.training.export import trained_model
 from restore_cli.training.record import CHECKPOINT_NAME, LOG_NAME, LogRow, read_log
 
@@ -37,7 +44,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["NORM_RECIPES", "WNE_RECIPES", "mismatch", "mismatch_table", "norms_table"]
+__all__ = ["DATA_RECIPES", "NORM_RECIPES", "WNE_RECIPES", "held_out", "mismatch", "mismatch_table", "norms_table"]
 
 WNE_RECIPES = {"without WNE": "shown-wne-plain", "with WNE": "shown-wne-wrapped"}
 NORM_RECIPES = {
@@ -45,9 +52,11 @@ NORM_RECIPES = {
     "LayerNorm, input scaled": "shown-norm-scaled",
     "i-LN": "shown-norm-iln",
 }
+DATA_RECIPES = {"photos": "shown-data-photos", "photos and bsd400": "shown-data-both"}
 SIGMAS_255 = (5, 10, 15, 20, 25, 30, 40, 50, 60, 75, 100)
 TEST_SET = "Set12"
 TABLE_ROWS = 6
+CROP_PX = 480  # of the held-out photographs, whose skies would take most of the time
 
 
 def mismatch(models: Mapping[str, Restore], clean: Sequence[Pixels], sigmas: Iterable[float]) -> dict[str, list[float]]:
@@ -123,6 +132,37 @@ def show_norms(runs: Path, weights: Path) -> None:
     _write(weights, "norms", text, _plot_norms(logs))
 
 
+def held_out(recipe: Recipe, folder: str, data_dir: Path) -> list[tuple[Pixels, Pixels]]:
+    """(reduced, clean) pictures of `folder` that neither run has trained on, by the recipe's scale; centres of large ones."""
+    corpus = read_corpus(replace(recipe, data=replace(recipe.data, folders=(folder,), reductions=(1,))), data_dir)
+    pairs = []
+    for scene in corpus.validation:
+        top, left = (max(0, side - CROP_PX) // 2 for side in scene.clean.shape[:2])
+        clean = scene.clean[top : top + CROP_PX, left : left + CROP_PX].astype(np.float32) / 255
+        clean = clean[: clean.shape[0] // recipe.scale * recipe.scale, : clean.shape[1] // recipe.scale * recipe.scale]
+        pairs.append((resize_bicubic(clean, 1 / recipe.scale), clean))
+    return pairs
+
+
+def show_data(runs: Path, train_dir: Path, weights: Path) -> None:
+    """Measure the runs of DATA_RECIPES in `runs` on held-out pictures of `train_dir`; write into the folder `weights`."""
+    models = {name: _restore(runs / recipe) for name, recipe in DATA_RECIPES.items()}
+    widest = read_recipe(Path(DATA_RECIPES["photos and bsd400"]))
+    rows = [("held-out pictures of", *models, "difference")]
+    for folder in widest.data.folders:
+        pairs = held_out(widest, folder, train_dir)
+        psnr = [
+            statistics.fmean(each.psnr for each in score_pairs(pairs, model, "sr", widest.scale))
+            for model in models.values()
+        ]
+        rows.append((f"{folder} ({len(pairs)})", *(f"{each:.2f}" for each in psnr), f"{psnr[0] - psnr[1]:+.2f}"))
+    text = (
+        f"The network of `resnet-sr-x4`, for equal steps ({widest.optimizer.steps}) on photographs of free terms or on "
+        f"those and BSD400, whose terms are non-commercial; mean PSNR of Y in dB:\n\n{_markdown(rows)}"
+    )
+    _write(weights, "data", text)
+
+
 def _finished(run: Path) -> tuple[Recipe, list[LogRow]]:
     """The recipe that the folder is named after, and the log; raises CheckpointError where steps are missing."""
     recipe = read_recipe(Path(run.name))
@@ -182,9 +222,9 @@ def _png(figure: Figure) -> bytes:
     return stream.getvalue()
 
 
-def _write(weights: Path, name: str, text: str, plot: bytes) -> None:
-    with replacing(weights / f"shown-{name}.png", overwrite=True) as stream:
-        stream.write(plot)
+def _write(weights: Path, name: str, text: str, plot: bytes | None = None) -> None:
+    if plot is not None:
+        write_whole(weights / f"shown-{name}.png", plot, overwrite=True)
     start = f"<!-- shown, {name}: written by `make shown` -->"
     write_part(weights / "README.md", start, f"<!-- end of shown, {name} -->", text)
     sys.stdout.write(f"{text}\n")
@@ -193,15 +233,19 @@ def _write(weights: Path, name: str, text: str, plot: bytes) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Measure and write; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("which", nargs="?", choices=["wne", "norms"], help="both if left out")
+    parser.add_argument("which", nargs="?", choices=["wne", "norms", "data"], help="all if left out")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of the runs, each named as its recipe")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/test"), help="folder of the test sets")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data"), help="folder that holds `test` and `train`"
+    )
     parser.add_argument("--weights", type=Path, default=Path("weights"), help="folder whose README.md is written")
     options = parser.parse_args(arguments)
-    if options.which != "norms":
-        show_wne(options.runs, options.data, options.weights)
-    if options.which != "wne":
+    if options.which in (None, "wne"):
+        show_wne(options.runs, options.data / "test", options.weights)
+    if options.which in (None, "norms"):
         show_norms(options.runs, options.weights)
+    if options.which in (None, "data"):
+        show_data(options.runs, options.data / "train", options.weights)
     return 0
 
 

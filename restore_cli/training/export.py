@@ -16,7 +16,7 @@ from restore_cli.models.build import Model, load_network, locate
 from restore_cli.models.card import Card
 from restore_cli.models.checkpoint import Checkpoint, read_checkpoint
 from restore_cli.models.digest import sha256_of
-from restore_cli.models.hub import fetch
+from restore_cli.models.download import fetch
 from restore_cli.tables import from_table, read_toml
 from restore_cli.training.config import Recipe
 from restore_cli.training.network import Trainee, build_trainee
@@ -107,7 +107,7 @@ def _identify(recipe: Recipe, trainee: Trainee) -> Identity:
         return Identity(arch, config, {"arch": arch, "wne": trainee.wne, **config}, {})
     # What the file it came from said about itself, its shapes may not tell.
     location = locate(recipe.network.model)
-    path = location.path or (fetch(location.hub, offline=True) if location.hub else None)
+    path = location.path or (fetch(location.remote, offline=True) if location.remote else None)
     stated = {**(read_checkpoint(path).config if path else {}), "wne": trainee.wne}
     card = location.card
     if card is None:

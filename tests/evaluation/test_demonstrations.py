@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,17 @@ import pytest
 
 from restore_cli.errors import CheckpointError
 from restore_cli.evaluation import demonstrations
-from restore_cli.evaluation.demonstrations import NORM_RECIPES, WNE_RECIPES, mismatch, mismatch_table, norms_table
+from restore_cli.evaluation.demonstrations import (
+    DATA_RECIPES,
+    NORM_RECIPES,
+    WNE_RECIPES,
+    held_out,
+    mismatch,
+    mismatch_table,
+    norms_table,
+)
 from restore_cli.training.config import read_recipe
+from restore_cli.training.corpus import read_corpus
 from restore_cli.training.record import LogRow, RunFolder
 from tests.pictures import values, write
 from tests.training.tiny import RECIPE, draw_photos, run
@@ -71,6 +81,28 @@ def test_the_recipes_differ_in_what_is_shown_and_in_nothing_else(recipes, tmp_pa
     assert len(set(whats)) == len(read)
 
 
+def test_the_recipes_on_data_differ_in_their_folders_and_in_nothing_else(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    free, both = (read_recipe(Path(name)) for name in DATA_RECIPES.values())
+    assert (free.data.folders, both.data.folders) == (("photos",), ("photos", "bsd400"))
+    assert replace(free.data, folders=both.data.folders) == both.data
+    assert (free.network, free.optimizer, free.seed) == (both.network, both.optimizer, both.seed)
+    assert free.card.licence.commercial and not both.card.licence.commercial
+
+
+def test_held_out_pictures_are_those_that_no_run_has_trained_on(tmp_path):
+    data = draw_photos(tmp_path / "data")
+    recipe = read_recipe(Path("shown-data-both"))
+    folder = next(data.iterdir()).name
+    recipe = replace(recipe, data=replace(recipe.data, folders=(folder,), reductions=(1,)))
+    trained = {scene.clean.tobytes() for scene in read_corpus(recipe, data).training}
+    pairs = held_out(recipe, folder, data)
+    assert pairs
+    for reduced, clean in pairs:
+        assert clean.shape[:2] == tuple(4 * side for side in reduced.shape[:2])
+        assert np.round(clean * 255).astype(np.uint8).tobytes() not in trained
+
+
 @pytest.fixture
 def weights_folder(tmp_path):
     (tmp_path / "weights").mkdir()
@@ -112,7 +144,7 @@ def test_wne_is_shown_from_finished_runs(tmp_path, weights_folder, monkeypatch):
     monkeypatch.setattr(demonstrations, "WNE_RECIPES", {"bare": "small-plain", "wrapped": "small-wrapped"})
     monkeypatch.setattr(demonstrations, "SIGMAS_255", (10, 50))
     write(tmp_path / "test/Set12/a.png", values(33, 40, channels=1))
-    arguments = ("wne", "--runs", tmp_path / "runs", "--data", tmp_path / "test", "--weights", weights_folder)
+    arguments = ("wne", "--runs", tmp_path / "runs", "--data", tmp_path, "--weights", weights_folder)
     demonstrations.main([str(each) for each in arguments])
     text = (weights_folder / "README.md").read_text()
     assert "| test noise, sigma | input | bare | wrapped |" in text

@@ -88,7 +88,9 @@ def test_what_test_sets_and_tools_add_to_a_name_is_seen_through(tmp_path, name, 
 
 def test_names_decide_and_not_the_order(tmp_path):
     # Sorted side by side these would be paired 10-1, 1-10, 2-2.
-    touched(tmp_path, "a/img_10x4.png", "a/img_1_SwinIR.png", "a/img_2.png", "b/img_1.png", "b/img_10.png", "b/img_2.png")
+    touched(
+        tmp_path, "a/img_10x4.png", "a/img_1_SwinIR.png", "a/img_2.png", "b/img_1.png", "b/img_10.png", "b/img_2.png"
+    )
     found = names_of(pair_up(tmp_path / "a", tmp_path / "b"), tmp_path)
     assert [(source, reference) for _, source, reference in found] == [
         ("a/img_1_SwinIR.png", "b/img_1.png"),
