@@ -133,7 +133,7 @@ def show_norms(runs: Path, weights: Path) -> None:
 
 
 def held_out(recipe: Recipe, folder: str, data_dir: Path) -> list[tuple[Pixels, Pixels]]:
-    """(reduced, clean) pictures of `folder` that neither run has trained on, by the recipe's scale; centres of large ones."""
+    """(reduced, clean) pictures of `folder` that no run has trained on, at the recipe's scale; large ones' centres."""
     corpus = read_corpus(replace(recipe, data=replace(recipe.data, folders=(folder,), reductions=(1,))), data_dir)
     pairs = []
     for scene in corpus.validation:
@@ -145,7 +145,7 @@ def held_out(recipe: Recipe, folder: str, data_dir: Path) -> list[tuple[Pixels, 
 
 
 def show_data(runs: Path, train_dir: Path, weights: Path) -> None:
-    """Measure the runs of DATA_RECIPES in `runs` on held-out pictures of `train_dir`; write into the folder `weights`."""
+    """Measure the runs of DATA_RECIPES in `runs` on held-out pictures of `train_dir`; write into `weights`."""
     models = {name: _restore(runs / recipe) for name, recipe in DATA_RECIPES.items()}
     widest = read_recipe(Path(DATA_RECIPES["photos and bsd400"]))
     rows = [("held-out pictures of", *models, "difference")]

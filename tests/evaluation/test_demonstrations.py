@@ -87,7 +87,7 @@ def test_the_recipes_on_data_differ_in_their_folders_and_in_nothing_else(tmp_pat
     assert (free.data.folders, both.data.folders) == (("photos",), ("photos", "bsd400"))
     assert replace(free.data, folders=both.data.folders) == both.data
     assert (free.network, free.optimizer, free.seed) == (both.network, both.optimizer, both.seed)
-    assert free.card.licence.commercial and not both.card.licence.commercial
+    assert free.card["licence"]["commercial"] and not both.card["licence"]["commercial"]
 
 
 def test_held_out_pictures_are_those_that_no_run_has_trained_on(tmp_path):
