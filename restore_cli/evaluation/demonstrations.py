@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from restore_cli.degradations.resize import resize_bicubic
+from restore_cli.degradations.resize import Bicubic
 from restore_cli.errors import CheckpointError, RestoreError
 from restore_cli.evaluation.conditions import gaussian_noise
 from restore_cli.evaluation.marked import write_part
@@ -135,12 +135,13 @@ def show_norms(runs: Path, weights: Path) -> None:
 def held_out(recipe: Recipe, folder: str, data_dir: Path) -> list[tuple[Pixels, Pixels]]:
     """(reduced, clean) pictures of `folder` that no run has trained on, at the recipe's scale; large ones' centres."""
     corpus = read_corpus(replace(recipe, data=replace(recipe.data, folders=(folder,), reductions=(1,))), data_dir)
+    reduce, rng = Bicubic(recipe.scale), np.random.default_rng(0)
     pairs = []
     for scene in corpus.validation:
         top, left = (max(0, side - CROP_PX) // 2 for side in scene.clean.shape[:2])
         clean = scene.clean[top : top + CROP_PX, left : left + CROP_PX].astype(np.float32) / 255
         clean = clean[: clean.shape[0] // recipe.scale * recipe.scale, : clean.shape[1] // recipe.scale * recipe.scale]
-        pairs.append((resize_bicubic(clean, 1 / recipe.scale), clean))
+        pairs.append((reduce(clean, rng), clean))
     return pairs
 
 
