@@ -85,6 +85,7 @@ SMALL_CONFIGS = {
         "shift_sizes": ((0, 2), (0, 2)),
         "inter_pos": True,
     },
+    "deblur-unet": {"widths": (4, 8), "blocks": 1, "body_blocks": 1, "unshuffle": 2},
     "mosaic-unet": {"widths": (4, 8, 12), "blocks": 1, "body_blocks": 1},
     "resnet": {"channels": 3, "width": 8, "depth": 1, "scale": 2},
     "unet": {"channels": 3, "widths": (4, 8, 12), "blocks": 1, "body_blocks": 1, "unshuffle": 2},

@@ -23,6 +23,7 @@ from typing import Any
 __all__ = ["ARCHITECTURES", "architecture"]
 
 ARCHITECTURES = {
+    "deblur-unet": "restore_cli.archs.deblur_unet:DeblurUNet",
     "drct": "restore_cli.archs.drct:DRCT",
     "hat": "restore_cli.archs.hat:HAT",
     "hinet": "restore_cli.archs.hinet:HINet",

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from restore_cli.archs import ARCHITECTURES, architecture
+from restore_cli.archs.deblur_unet import DISC_RADII_PX, inverse_filters
 from restore_cli.archs.mosaic_unet import interpolate
 from restore_cli.archs.resnet import ResNet
 from restore_cli.archs.unet import UNet
@@ -168,12 +169,28 @@ def test_a_mosaic_is_interpolated_bilinearly_whatever_its_phase(pattern):
     torch.testing.assert_close(interpolate(flat.permute(2, 0, 1)[None]), torch.full((1, 3, 6, 6), 0.25))
 
 
+def test_the_right_filter_of_the_bank_undoes_its_blur_better_than_its_neighbours():
+    picture = torch.nn.functional.avg_pool2d(torch.rand(1, 1, 200, 200, generator=torch.Generator().manual_seed(0)), 2)
+    filters = inverse_filters()
+    torch.testing.assert_close(filters.sum(dim=(1, 2)), torch.ones(len(filters)))
+    for index, radius in enumerate(DISC_RADII_PX):
+        across = torch.arange(13.0) - 6
+        disc = (radius + 0.5 - torch.hypot(across[:, None], across[None])).clamp(0, 1)
+        blurred = torch.nn.functional.conv2d(picture, (disc / disc.sum())[None, None], padding=6)
+        undone = torch.nn.functional.conv2d(blurred, filters[:, None], padding=filters.shape[-1] // 2)
+        inner = slice(30, 70)  # away from the border, where zeros were blurred in
+        errors = (undone - picture)[0, :, inner, inner].square().mean(dim=(1, 2))
+        assert errors[: len(DISC_RADII_PX)].argmin() == index
+        assert errors[index] < 0.8 * (blurred - picture)[0, 0, inner, inner].square().mean()
+
+
 @pytest.mark.parametrize(
     ("arch_id", "config", "count"),
     [
         ("resnet", {"channels": 3, "width": 64, "depth": 16, "scale": 4}, 1_248_112),
         ("unet", {"channels": 3, "widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_552_003),
         ("unet", {"channels": 3, "widths": (48, 96, 192), "blocks": 2, "body_blocks": 4, "unshuffle": 2}, 3_681_516),
+        ("deblur-unet", {"widths": (48, 96, 192), "blocks": 2, "body_blocks": 4, "unshuffle": 2}, 3_731_628),
         ("mosaic-unet", {"widths": (40, 80, 160), "blocks": 2, "body_blocks": 4}, 2_553_083),
     ],
 )

@@ -1,0 +1,120 @@
+"""DeblurUNet: the convolutional U-Net, for blur, with a first guess at undoing it.
+
+Small convolutions learn to invert a wide blur slowly. So the network is also shown what the picture's
+brightness becomes when one blur or another of a bank is undone by a regularised inverse filter (Wiener's):
+discs of several radii, straight motions of several lengths and directions. Which of them fits where, and how
+to take back what they overdo, is left to learn; the filters stay. Deconvolution in front of a network is that
+of Dong et al., "Deep Wiener Deconvolution", NeurIPS 2020, there for a known blur.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from restore_cli.archs.unet import UNet
+
+__all__ = ["DeblurUNet", "inverse_filters"]
+
+DISC_RADII_PX = (1.0, 1.75, 2.5, 3.25, 4.0)
+MOTION_LENGTHS_PX = (4.0, 7.0, 10.0)
+DIRECTIONS = 8
+FILTER_PX = 41
+NOISE_TO_SIGNAL = 0.03
+LUMA = (0.299, 0.587, 0.114)
+
+
+class DeblurUNet(UNet):
+    """`(N, 3, H, W)` blurred, in nominal [0, 1] -> the same shape, not clamped.
+
+    H and W must be multiples of `size_multiple`; the pad wrapper sees to it.
+
+    Args:
+        widths, blocks, body_blocks, unshuffle: as `UNet` has them.
+    """
+
+    signature_keys: ClassVar = ("bank_stem.weight", "downs.0.weight", "body.0.conv1.weight", "to_picture.weight")
+
+    def __init__(
+        self,
+        widths: Sequence[int] = (48, 96, 192),
+        blocks: int = 2,
+        body_blocks: int = 4,
+        unshuffle: int = 2,
+    ) -> None:
+        super().__init__(3, widths, blocks, body_blocks, unshuffle)
+        del self.stem
+        filters = inverse_filters()
+        self.inverses: torch.Tensor
+        self.register_buffer("inverses", filters[:, None], persistent=False)
+        self.bank_stem = nn.Conv2d((3 + len(filters)) * unshuffle**2, widths[0], 3, padding=1)
+
+    @staticmethod
+    def config_of(state_dict: Mapping[str, torch.Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:
+        """The constructor arguments of the network that `state_dict` came from; shapes tell them all."""
+        config = UNet.config_of({"stem.weight": state_dict["bank_stem.weight"], **state_dict}, stated)
+        return {name: value for name, value in config.items() if name != "channels"}
+
+    @property
+    def receptive_radius(self) -> int:
+        """Input pixels on each side that an output pixel depends on, at most."""
+        return super().receptive_radius + FILTER_PX // 2
+
+    def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        luma = (picture * picture.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+        border = FILTER_PX // 2
+        extended = functional.pad(luma, (border, border, border, border), mode="replicate")
+        changes = functional.conv2d(extended, self.inverses) - luma
+        seen = functional.pixel_unshuffle(torch.cat([picture, changes], dim=1), self.unshuffle)
+        restored: torch.Tensor = picture + functional.pixel_shuffle(self.change(self.bank_stem(seen)), self.unshuffle)
+        return restored
+
+
+def inverse_filters(filter_px: int = FILTER_PX, noise_to_signal: float = NOISE_TO_SIGNAL) -> torch.Tensor:
+    """(filters, filter_px, filter_px): the bank's filters; each keeps a flat picture as it is.
+
+    Args:
+        filter_px: side, odd.
+        noise_to_signal: Wiener's term; the larger, the less is amplified.
+    """
+    blurs = [_disc(radius, filter_px) for radius in DISC_RADII_PX]
+    angles = [math.pi * index / DIRECTIONS for index in range(DIRECTIONS)]
+    blurs += [_motion(length, angle, filter_px) for length in MOTION_LENGTHS_PX for angle in angles]
+    kernels = torch.stack(blurs)
+    # On a grid four times as wide, so that what a filter has beyond its edges does not fold back in.
+    side = 4 * filter_px
+    response = torch.fft.rfft2(kernels, s=(side, side))
+    inverses = torch.fft.irfft2(response.conj() / (response.abs() ** 2 + noise_to_signal), s=(side, side))
+    # A blur's centre is at filter_px // 2 from the corner, so its inverse's is as far on the other side.
+    inverses = inverses.roll((2 * (filter_px // 2),) * 2, dims=(-2, -1))[:, :filter_px, :filter_px]
+    return (inverses / inverses.sum(dim=(-2, -1), keepdim=True)).float()
+
+
+def _disc(radius_px: float, side: int) -> torch.Tensor:
+    """A disc whose edge falls off over a pixel, in the middle of a square; its sum is 1."""
+    across = _across(side)
+    distance = torch.hypot(across[:, None], across[None])
+    disc = (radius_px + 0.5 - distance).clamp(0, 1)
+    return disc / disc.sum()
+
+
+def _motion(length_px: float, angle: float, side: int) -> torch.Tensor:
+    """A straight line through the middle of a square, spread over the pixels it passes; its sum is 1."""
+    across = _across(side)
+    kernel = torch.zeros_like(across[:, None] * across[None])
+    for step in range(101):
+        place = length_px * (step / 100 - 0.5)
+        rows = (1 - (across - place * math.sin(angle)).abs()).clamp(min=0)
+        columns = (1 - (across - place * math.cos(angle)).abs()).clamp(min=0)
+        kernel += rows[:, None] * columns[None]
+    return kernel / kernel.sum()
+
+
+def _across(side: int) -> torch.Tensor:
+    """Distances of pixels from the middle one. On the CPU also where a network is only outlined."""
+    return torch.arange(side, dtype=torch.float64, device="cpu") - side // 2
