@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import sys
 import types
 import typing
@@ -50,7 +51,7 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
         table: keys as in the dataclass.
         where: file and table, for the error message.
     """
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     for key in table:
         if key not in fields:
@@ -65,6 +66,11 @@ def from_table(kind: type[T], table: Mapping[str, Any], where: str) -> T:
     if missing:
         raise RecipeError(f"{where}: missing {', '.join(missing)}.")
     return kind(**{key: _convert(hints[key], value, f"{where}.{key}") for key, value in table.items()})
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
 
 
 def _convert(hint: Any, value: Any, where: str) -> Any:  # noqa: ANN401 - values of any type come from TOML

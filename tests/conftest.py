@@ -13,7 +13,8 @@ import pytest
 # Before anything imports torch or the hub's client, which read them once. Subprocesses inherit them.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
 os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
-for settled in ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_CACHE", "RESTORE_CARDS"):
+OF_THE_HUB = ("HF_TOKEN", "HF_ENDPOINT", "HF_HUB_OFFLINE", "HF_HUB_CACHE")
+for settled in (*OF_THE_HUB, "RESTORE_CARDS", "RESTORE_HOME", "RESTORE_CACHE", "RESTORE_MODELS"):
     os.environ.pop(settled, None)
 # A process that a test starts elsewhere runs this tree too, installed or not.
 os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, (str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH"))))
@@ -25,7 +26,7 @@ DATA = Path(os.environ.get("RESTORE_DATA", Path(__file__).parents[2] / "shared" 
 @pytest.fixture(scope="session", autouse=True)
 def own_caches(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        for variable in ("HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME"):
+        for variable in ("HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
             patch.setenv(variable, str(tmp_path_factory.mktemp(variable)))
         yield
 

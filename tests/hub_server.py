@@ -2,16 +2,19 @@
 
 It speaks the part of the protocol that a download uses: HEAD and GET of `/{repo}/resolve/{revision}/{file}`,
 with the headers (X-Repo-Commit, X-Linked-Etag, X-Linked-Size, X-Error-Code) the client reads, and ranges.
+It is an ordinary web server too, of what is under `/web/`, and answers a search with `found`.
 Every other address, such as the list of coding agents the client asks for, is 404.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -38,6 +41,9 @@ class HubServer:
 
     Attributes:
         files: content by "owner/repo/path", "spaces/owner/repo/path" or "datasets/owner/repo/path".
+        web: content by its path under "/web/".
+        web_etag: what a web file says of its version; empty for nothing, None for a hash of the content.
+        found: the answer to every search.
         revisions: the commit each branch or tag stands for, in every repository.
         requests: everything asked so far, oldest first.
         token: when set, whoever does not send it is told that the repository does not exist (401), as the
@@ -57,6 +63,9 @@ class HubServer:
 
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
+        self.web: dict[str, bytes] = {}
+        self.web_etag: str | None = None
+        self.found: list[dict[str, object]] = []
         self.revisions = {"main": COMMIT}
         self.requests: list[Request] = []
         self.token: str | None = None
@@ -102,6 +111,10 @@ class HubServer:
 class _Server(ThreadingHTTPServer):
     hub: HubServer
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exc_info()[1], ConnectionError):  # a client may hang up
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
@@ -131,15 +144,21 @@ class _Handler(BaseHTTPRequestHandler):
             token = {"X-Xet-Access-Token": "any", "X-Xet-Token-Expiration": str(2**32)}
             self._answer(200, {**token, "X-Xet-Cas-Url": hub.url, "Content-Length": "0"})
             return
+        if self.path.startswith("/api/models") and hub.status is None:
+            self._send(json.dumps(hub.found).encode(), {"Content-Type": "application/json"})
+            return
         if (found := self._find()) is None:
             return
         content = found[1][: hub.serves_at_most]
+        etag = self._web_etag(found[1]) if self.path.startswith("/web/") else ""
         wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", "")) if hub.ranges else None
+        if self.headers.get("If-Range", etag) != etag:
+            wanted = None
         start = int(wanted[1]) if wanted else 0
         if start and start >= len(content):
             self._answer(416, {"Content-Range": f"bytes */{len(content)}", "Content-Length": "0"})
             return
-        headers = {"Content-Length": str(len(content) - start)}
+        headers = {"Content-Length": str(len(content) - start), "ETag": etag}
         if wanted:
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         self._answer(206 if wanted else 200, headers)
@@ -165,6 +184,9 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path.startswith("/cdn/"):
             by_hash = {hashlib.sha256(content).hexdigest(): content for content in hub.files.values()}
             return COMMIT, by_hash[self.path.removeprefix("/cdn/")]
+        if self.path.startswith("/web/"):
+            name = unquote(self.path.removeprefix("/web/"))
+            return (COMMIT, hub.web[name]) if name in hub.web else self._refuse(404)
         asked = RESOLVE.fullmatch(self.path)
         if asked is None:
             return self._refuse(404)
@@ -181,6 +203,14 @@ class _Handler(BaseHTTPRequestHandler):
         if f"{repo}/{filename}" not in hub.files:
             return self._refuse(404, "EntryNotFound", "Entry not found")
         return commit, hub.files[f"{repo}/{filename}"]
+
+    def _web_etag(self, content: bytes) -> str:
+        told = self.server.hub.web_etag
+        return f'"{hashlib.sha256(content).hexdigest()}"' if told is None else told
+
+    def _send(self, content: bytes, headers: Mapping[str, str]) -> None:
+        self._answer(200, {**headers, "Content-Length": str(len(content))})
+        self.wfile.write(content)
 
     def _refuse(self, status: int, code: str = "", message: str = "") -> None:
         self._answer(status, {"X-Error-Code": code, "X-Error-Message": message, "Content-Length": "0"})

@@ -76,7 +76,7 @@ def network_contestant(
     names = (name,) if grey is None else (name, grey)
     restorers, digests = [], []
     for each in names:
-        model = build_model(each, offline=offline, progress=progress)
+        model = build_model(each, offline=offline, progress=progress, task=task.name)
         task.check_scale(scale, model.network.scale, model.name)
         restorers.append(Restorer(model, options, observer))
         digests.append(_weights_sha256(each))

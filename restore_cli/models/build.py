@@ -20,15 +20,16 @@ from restore_cli.models.card import Card
 from restore_cli.models.catalog import find_card, weights_path
 from restore_cli.models.checkpoint import Checkpoint, read_checkpoint
 from restore_cli.models.digest import sha256_of
-from restore_cli.models.hub import HubFile, Progress, fetch
-from restore_cli.models.registry import Network, detect_network, own_network
+from restore_cli.models.download import Download, fetch
+from restore_cli.models.hub import HubFile, Progress
+from restore_cli.models.registry import PLUG_AND_PLAY, Network, detect_network, own_network
+from restore_cli.models.terms import check_commercial
 from restore_cli.wrappers.ensemble import Average
 from restore_cli.wrappers.pad import Padded, SizeRule
 
-__all__ = ["HUB_PREFIX", "Model", "average_models", "build_model", "load_network", "locate"]
+__all__ = ["HUB_PREFIX", "Model", "average_models", "build_model", "for_task", "load_network", "locate"]
 
 HUB_PREFIX = "hf:"
-COMMERCIAL_HINT = "Leave out --commercial-ok, or choose one of `restore models list --commercial`."
 MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
 
 
@@ -51,22 +52,16 @@ class Model:
 
 @dataclass(frozen=True)
 class Location:
-    """Where a model's weights are: a local file or a hub file, and the card if it has one."""
+    """Where a model's weights are: a local file or one to download, and the card if it has one."""
 
     name: str
     path: Path | None = None
-    hub: HubFile | None = None
+    remote: HubFile | Download | None = None
     card: Card | None = None
 
     def check_commercial(self) -> None:
         """Raises UsageError unless a card says that commercial use is allowed; unclear terms are a no."""
-        if self.card is None:
-            raise UsageError(f"{self.name}: nothing says whether commercial use is allowed.", COMMERCIAL_HINT)
-        if not self.card.licence.commercial:
-            raise UsageError(
-                f"{self.name}: its terms ({self.card.licence.name}) do not clearly allow commercial use.",
-                COMMERCIAL_HINT,
-            )
+        check_commercial(self.name, self.card)
 
 
 def locate(spec: str) -> Location:
@@ -77,7 +72,7 @@ def locate(spec: str) -> Location:
         UsageError: a malformed hub address.
     """
     if spec.startswith(HUB_PREFIX):
-        return Location(spec, hub=HubFile.parse(spec))
+        return Location(spec, remote=HubFile.parse(spec))
     # os.path, which answers no where Path raises: for a name too long to be a file's.
     if os.path.isfile(spec):
         return Location(Path(spec).name, path=Path(spec))
@@ -86,17 +81,9 @@ def locate(spec: str) -> Location:
     if spec.lower().endswith(MODEL_SUFFIXES) or "/" in spec or "\\" in spec:
         raise ModelNotFoundError(f"{spec}: no such model file.", "Check the path, or see `restore models list`.")
     card = find_card(spec)
-    if card.hub is None:
+    if card.embedded:
         return Location(spec, path=weights_path(card), card=card)
-    hub = HubFile(
-        card.hub.repo_id,
-        card.hub.filename,
-        card.hub.revision,
-        card.hub.repo_type,
-        sha256=card.file.sha256 or None,
-        size_bytes=card.file.bytes or None,
-    )
-    return Location(spec, hub=hub, card=card)
+    return Location(spec, remote=Download.of(card), card=card)
 
 
 def build_model(
@@ -105,6 +92,7 @@ def build_model(
     offline: bool = False,
     progress: Progress | None = None,
     overrides: Mapping[str, Any] | None = None,
+    task: str | None = None,
 ) -> Model:
     """The model that `spec` names, its weights read and checked.
 
@@ -113,32 +101,46 @@ def build_model(
         offline: never ask the network; use what is in the hub's cache.
         progress: makes the bar of a download.
         overrides: constructor arguments of one of our architectures, over what card and file say.
+        task: what it is for, see `for_task`; None leaves it as it is.
 
     Raises:
         ModelNotFoundError, CheckpointError, DownloadError, UsageError
     """
     location = locate(spec)
-    path = location.path or fetch(_required(location.hub), offline=offline, progress=progress)
+    path = location.path or fetch(_required(location.remote), offline=offline, progress=progress)
     card = location.card
     if card is not None and card.embedded:
         _check_sha256(path, card)
     try:
-        return load_network(read_checkpoint(path), location.name, card, overrides)
+        return for_task(load_network(read_checkpoint(path), location.name, card, overrides), task)
     except CheckpointError as error:
         if str(path) in error.message:
             raise
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
 
 
+def for_task(model: Model, task: str | None) -> Model:
+    """`model` as a task runs it: for 'demosaic' a colour denoiser becomes a demosaicker by plug-and-play.
+
+    A network that must be told the noise level takes pictures, not mosaics; so there is nothing else it could mean.
+    """
+    network = model.network
+    if task != "demosaic" or network.conditioning != "sigma" or network.channels != 3:
+        return model
+    return dataclasses.replace(
+        model, network=dataclasses.replace(network, conditioning="blind", procedure=PLUG_AND_PLAY)
+    )
+
+
 def average_models(models: Sequence[Model]) -> Model:
     """One model whose result is the mean of theirs.
 
     Raises:
-        UsageError: their scales, channels, conditioning or wish for WNE differ.
+        UsageError: their scales, channels, conditioning, windows of statistics or wish for WNE differ.
     """
     first = models[0]
     for other in models[1:]:
-        for fact in ("scale", "channels", "conditioning"):
+        for fact in ("scale", "channels", "conditioning", "procedure", "local_statistics_px"):
             ours, theirs = getattr(first.network, fact), getattr(other.network, fact)
             if ours != theirs:
                 raise UsageError(
@@ -162,6 +164,8 @@ def average_models(models: Sequence[Model]) -> Model:
         whole_picture=all(network.whole_picture for network in networks),
         tile_multiple=lcm(*(network.size_rule.multiple for network in networks)),
         conditioning=first.network.conditioning,
+        procedure=first.network.procedure,
+        local_statistics_px=first.network.local_statistics_px,
         precisions=tuple(each for each in first.network.precisions if all(each in n.precisions for n in networks)),
     )
     return Model(" + ".join(model.name for model in models), together, first.wne)
@@ -180,12 +184,14 @@ def load_network(
     changes: dict[str, Any] = {"precisions": tuple(each for each in card.precisions if each != "fp32")}
     if card.tiling is not None:
         changes["overlap_px"] = card.tiling.overlap_px
+        changes["local_statistics_px"] = card.tiling.local_statistics_px
     for fact in ("scale", "channels"):
         if getattr(card, fact) != getattr(network, fact):
             raise CheckpointError(
                 f"the card '{card.id}' says {fact} {getattr(card, fact)}, the weights {getattr(network, fact)}."
             )
-    return Model(name, dataclasses.replace(network, **changes), wne=card.wne, card=card)
+    model = Model(name, dataclasses.replace(network, **changes), wne=card.wne, card=card)
+    return for_task(model, card.task)
 
 
 def _check_sha256(path: Path, card: Card) -> None:
@@ -199,7 +205,7 @@ def _check_sha256(path: Path, card: Card) -> None:
         raise CheckpointError(f"{path}: not the weights its card describes.", "Install the package again.")
 
 
-def _required(hub: HubFile | None) -> HubFile:
-    if hub is None:
-        raise RestoreError("A model has neither a file nor a hub address.")
-    return hub
+def _required(remote: HubFile | Download | None) -> HubFile | Download:
+    if remote is None:
+        raise RestoreError("A model has neither a file nor an address.")
+    return remote

@@ -10,7 +10,7 @@ import pickle
 import pickletools
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,19 @@ from torch import Tensor
 
 from restore_cli.errors import CheckpointError
 
-__all__ = ["WRAPPING_KEYS", "Checkpoint", "read_checkpoint"]
+__all__ = ["WRAPPING_KEYS", "Checkpoint", "read_checkpoint", "readings"]
 
 # Where training frameworks keep the weights, averaged ones before plain ones.
 WRAPPING_KEYS = ("params_ema", "params-ema", "params", "model_state_dict", "state_dict", "model", "net")
+MOST_WRAPPINGS = 3
 PREFIXES = ("module.", "netG.", "net.")
+# What Lightning modules call the network they train, averaged ones first, and what torch.compile adds. Published
+# networks have such names inside too (ESRGAN's keys all start with 'model.'), so these are only tried.
+TRIED_PREFIXES = (
+    *("ema.", "ema_model.", "model_ema.", "net_ema.", "net_g_ema.", "netG_ema."),
+    *("net.", "model.", "module.", "_orig_mod.", "netG.", "net_g.", "network.", "generator.", "G.", "backbone."),
+)
+DEEPEST_PREFIX = 3
 CALLING_OPCODES = ("GLOBAL", "STACK_GLOBAL", "INST")
 NOT_WEIGHTS = "Download it again; the server may have answered with an error page."
 
@@ -56,6 +64,25 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if head[8:9] == b"{":
         return _read_safetensors(path)
     return Checkpoint(_unwrap(_read_torch(path), path))
+
+
+def readings(state_dict: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    """`state_dict`, then what it may mean: the tensors under each prefix that a training framework adds.
+
+    Tensors beside them (a loss network's, a discriminator's) are left out. None is empty, none is the same again.
+    """
+    yield state_dict
+    tried = [state_dict]
+    for _ in range(DEEPEST_PREFIX):
+        tried = [inner for outer in tried for inner in _under_prefixes(outer)]
+        yield from tried
+
+
+def _under_prefixes(state_dict: dict[str, Tensor]) -> Iterator[dict[str, Tensor]]:
+    for prefix in TRIED_PREFIXES:
+        inner = {key[len(prefix) :]: value for key, value in state_dict.items() if key.startswith(prefix)}
+        if inner:
+            yield inner
 
 
 def _read_safetensors(path: Path) -> Checkpoint:
@@ -112,11 +139,11 @@ def _is_pickle_with_code(path: Path) -> bool:
 
 
 def _unwrap(loaded: Any, path: Path) -> dict[str, Tensor]:  # noqa: ANN401 - whatever was saved
-    if isinstance(loaded, Mapping):
-        for key in WRAPPING_KEYS:
-            if isinstance(loaded.get(key), Mapping):
-                loaded = loaded[key]
-                break
+    # Bounded, because a pickle can hold a mapping that is its own content.
+    for _ in range(MOST_WRAPPINGS):
+        if isinstance(loaded, Mapping):
+            wrapped = (loaded[key] for key in WRAPPING_KEYS if isinstance(loaded.get(key), Mapping))
+            loaded = next(wrapped, loaded)
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{path}: holds a {type(loaded).__name__}, not a state dict.")
     tensors = {str(key): value for key, value in loaded.items() if isinstance(value, Tensor)}

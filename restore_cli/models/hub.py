@@ -23,7 +23,19 @@ from typing import Any, Protocol
 from restore_cli.errors import DownloadError, UsageError
 from restore_cli.models.digest import sha256_of
 
-__all__ = ["HubFile", "Progress", "ProgressBar", "cache_dir", "fetch", "is_cached"]
+__all__ = [
+    "HubFile",
+    "Progress",
+    "ProgressBar",
+    "cache_dir",
+    "cached_path",
+    "discard",
+    "endpoint",
+    "endpoint_shown",
+    "fault_of",
+    "fetch",
+    "is_offline",
+]
 
 _FORM = "hf:owner/repo/path/in/repo.safetensors[@revision]; spaces/ or datasets/ may precede the owner"
 _PREFIX = {"model": "", "space": "spaces/", "dataset": "datasets/"}
@@ -114,24 +126,22 @@ def fetch(file: HubFile, *, offline: bool = False, progress: Progress | None = N
             from the cache, so that the next call downloads it again.
     """
     from httpx2 import HTTPError, InvalidURL  # what huggingface_hub speaks through, and lets through
-    from huggingface_hub import is_offline_mode
 
-    asked_offline = re.fullmatch("1|on|yes|true", os.environ.get("HF_HUB_OFFLINE", ""), re.IGNORECASE)
-    offline = offline or asked_offline is not None or is_offline_mode()
+    offline = offline or is_offline()
     try:
-        path = _cached(file)
+        path = cached_path(file)
         if offline:
             if path is None:
                 raise _offline_miss(file)
-        elif path is not None and file.sha256 and not _fault(file, path):
+        elif path is not None and file.sha256 and not fault_of(path, file.sha256, file.size_bytes):
             return path
         else:
             path = _download(file, progress, fallback=path is not None)
-        fault = _fault(file, path)
+        fault = fault_of(path, file.sha256, file.size_bytes)
     except (OSError, HTTPError, InvalidURL, RuntimeError) as failure:  # hf_xet raises RuntimeError
         raise _explained(file, failure) from failure
     if fault:
-        _discard(path)
+        discard(path, cache_dir())
         raise DownloadError(
             f"{file.address} was refused: {fault}.",
             "Run the same command again to download it afresh. If it is refused again, the file was changed "
@@ -140,9 +150,22 @@ def fetch(file: HubFile, *, offline: bool = False, progress: Progress | None = N
     return path
 
 
-def is_cached(file: HubFile) -> bool:
-    """Whether `fetch` could do without the network; the content is not checked."""
-    return _cached(file) is not None
+def is_offline() -> bool:
+    """Whether the environment forbids the network: HF_HUB_OFFLINE, read now."""
+    from huggingface_hub import is_offline_mode
+
+    asked = re.fullmatch("1|on|yes|true", os.environ.get("HF_HUB_OFFLINE", ""), re.IGNORECASE)
+    return asked is not None or is_offline_mode()
+
+
+def cached_path(file: HubFile) -> Path | None:
+    """Where `file` lies in the cache, if it does; the content is not checked."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(
+        file.repo_id, file.filename, cache_dir=cache_dir(), revision=file.revision, repo_type=file.repo_type
+    )
+    return Path(found) if isinstance(found, str) else None  # its third answer: known not to exist
 
 
 def cache_dir() -> Path:
@@ -153,17 +176,14 @@ def cache_dir() -> Path:
     return Path(os.path.expandvars(folder)).expanduser()
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """The hub's address: HF_ENDPOINT, else huggingface.co. May hold a password; `endpoint_shown` does not."""
     return (os.environ.get("HF_ENDPOINT") or "https://huggingface.co").rstrip("/")
 
 
-def _cached(file: HubFile) -> Path | None:
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(
-        file.repo_id, file.filename, cache_dir=cache_dir(), revision=file.revision, repo_type=file.repo_type
-    )
-    return Path(found) if isinstance(found, str) else None  # its third answer: known not to exist
+def endpoint_shown() -> str:
+    """The hub's address for messages: a mirror's may hold a password, which is left out."""
+    return re.sub(r"//[^/]*@", "//", endpoint())
 
 
 def _download(file: HubFile, progress: Progress | None, *, fallback: bool) -> Path:
@@ -175,14 +195,14 @@ def _download(file: HubFile, progress: Progress | None, *, fallback: bool) -> Pa
             f"{file.address} could not be downloaded: the hub token contains a character no token has.",
             "Set HF_TOKEN again, whole and without blanks or quotes.",
         )
-    place: dict[str, Any] = {"repo_type": file.repo_type, "revision": file.revision, "endpoint": _endpoint()}
+    place: dict[str, Any] = {"repo_type": file.repo_type, "revision": file.revision, "endpoint": endpoint()}
     place |= {"repo_id": file.repo_id, "filename": file.filename}
     with _no_client_warnings():
         if not fallback:
             # With no copy to fall back on, the client knocks at a dead server for 23 seconds. Once will do;
             # an answer, even a refusal, is for the download to deal with.
             with suppress(HfHubHTTPError):
-                get_hf_file_metadata(hf_hub_url(**place), endpoint=_endpoint())
+                get_hf_file_metadata(hf_hub_url(**place), endpoint=endpoint())
         bar = _bar_class(progress, file.filename)
         return Path(hf_hub_download(**place, cache_dir=cache_dir(), tqdm_class=bar))
 
@@ -233,21 +253,21 @@ def _bar_class(progress: Progress | None, description: str) -> Any:  # noqa: ANN
     return Bar
 
 
-def _fault(file: HubFile, path: Path) -> str:
-    """Return what is wrong with the content at `path`, or "" where it is as pinned."""
+def fault_of(path: Path, sha256: str | None, size_bytes: int | None) -> str:
+    """What is wrong with the content at `path`, or "" where it is as pinned; None pins nothing."""
     size = path.stat().st_size
-    if file.size_bytes not in (None, size):
-        return f"it has {size} bytes, expected {file.size_bytes}"
-    if file.sha256:
+    if size_bytes not in (None, size):
+        return f"it has {size} bytes, expected {size_bytes}"
+    if sha256:
         found = sha256_of(path)
-        if found != file.sha256.lower():
-            return f"its sha256 is {found}, expected {file.sha256.lower()}"
+        if found != sha256.lower():
+            return f"its sha256 is {found}, expected {sha256.lower()}"
     return ""
 
 
-def _discard(path: Path) -> None:
-    """Remove a cached file: the snapshot's link and all it leads to, but nothing outside the cache."""
-    cache = cache_dir().resolve()
+def discard(path: Path, cache: Path) -> None:
+    """Remove a cached file: a link and all it leads to, but nothing outside the folder `cache`."""
+    cache = cache.resolve()
     path = path.parent.resolve() / path.name
     with suppress(OSError):  # in a read-only cache it stays, and stays refused
         while path.is_relative_to(cache):
@@ -277,7 +297,7 @@ def _explained(file: HubFile, failure: Exception) -> DownloadError:
     import httpx2
     from huggingface_hub import errors
 
-    hub = re.sub(r"//[^/]*@", "//", _endpoint())  # a mirror's address may hold a password
+    hub = endpoint_shown()
     page = f"{hub}/{_PREFIX[file.repo_type]}{file.repo_id}"
     if isinstance(failure, errors.LocalEntryNotFoundError) and isinstance(failure.__cause__, Exception):
         failure = failure.__cause__  # the client reports both: the server failed, the cache has no copy

@@ -8,21 +8,29 @@ models need neither.
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from restore_cli.archs import ARCHITECTURES, architecture
 from restore_cli.errors import CheckpointError
+from restore_cli.models.checkpoint import readings
 from restore_cli.wrappers.pad import SizeRule
 
 if TYPE_CHECKING:
-    from spandrel import ImageModelDescriptor, ModelLoader
+    from spandrel import ArchRegistry, ImageModelDescriptor, ModelLoader
 
-__all__ = ["Network", "detect_network", "own_network"]
+__all__ = ["PLUG_AND_PLAY", "Network", "detect_network", "own_network"]
+
+# A denoiser inside `wrappers.plug_and_play`.
+PLUG_AND_PLAY = "plug-and-play"
 
 TORCHVISION_HINT = (
     "torch and torchvision come from different builds. Install the torchvision that matches this torch, "
@@ -32,6 +40,29 @@ TORCHVISION_HINT = (
 PICTURE_CHANNELS = (1, 3, 6)
 # Networks that see no further than their convolutions reach, which are then counted.
 PURELY_CONVOLUTIONAL = frozenset({"DnCNN"})
+# What `spandrel_extra_arches` may be used for: its own words and those of the architectures' authors.
+EXTRA_TERMS = {
+    **dict.fromkeys(("Restormer", "MPRNet", "MIRNet2"), "the Academic Public License, which forbids commercial use"),
+    **dict.fromkeys(("AdaCode", "FeMaSR"), "CC BY-NC-SA 4.0, which forbids commercial use"),
+    **dict.fromkeys(("MAT", "SRFormer"), "CC BY-NC 4.0, which forbids commercial use"),
+    "CodeFormer": "the S-Lab License, which forbids commercial use",
+    "DDColor": "terms that are unclear",
+    "M3SNet": "terms that are unclear",
+}
+EXTRA_HINT = "If its terms suit you: pip install 'restore-cli[extra-archs]' (spandrel_extra_arches)."
+# Of architectures whose code is in that package, those that published checkpoints here need.
+EXTRA_SIGNATURES = {
+    "Restormer": (
+        "patch_embed.proj.weight",
+        "encoder_level1.0.attn.qkv_dwconv.weight",
+        "refinement.0.norm1.body.weight",
+    ),
+}
+# Networks that have all keys of Restormer and more: whoever builds them as Restormer fails, or worse does not.
+LOOKALIKES = {
+    "PromptIR": ("chnl_reduce1.weight", "reduce_noise_level1.weight"),
+    "AdaIR": ("fre1.para1", "fre1.score_gen.weight"),
+}
 # Modules that change no pixel's neighbourhood; normalisation uses running statistics in eval mode.
 POINTWISE = (nn.ReLU, nn.LeakyReLU, nn.PReLU, nn.ELU, nn.BatchNorm2d, nn.Identity, nn.Dropout)
 
@@ -54,6 +85,11 @@ class Network:
         accepts: arguments it may be given.
         assumed: settings that neither shapes nor file tell, 'name=value', taken as published.
         precisions: beside fp32, those the architecture is known to survive.
+        quality_estimator: from pictures (N, C, H, W) to the JPEG quality (N,) the network would assume; for one
+            that accepts 'quality'.
+        local_statistics_px: whole-picture statistics are taken over windows of this size, as published.
+        procedure: `PLUG_AND_PLAY`, or empty for a network whose result is the answer.
+        terms: of its code, where they restrict its use.
     """
 
     module: nn.Module
@@ -69,6 +105,10 @@ class Network:
     accepts: tuple[str, ...] = ()
     assumed: tuple[str, ...] = ()
     precisions: tuple[str, ...] = ()
+    quality_estimator: nn.Module | None = None
+    local_statistics_px: int | None = None
+    procedure: str = ""
+    terms: str = ""
 
 
 def own_network(arch_id: str, config: Mapping[str, Any], state_dict: Mapping[str, Tensor]) -> Network:
@@ -107,19 +147,25 @@ def detect_network(
     loader = _loader(statements, overrides or {})
     from spandrel import ImageModelDescriptor, UnsupportedModelError
 
-    try:
-        # spandrel's adapters may edit the dict they are given.
-        descriptor = loader.load_from_state_dict(dict(state_dict))
-    except UnsupportedModelError as error:
+    descriptor = None
+    for reading in readings(state_dict):
+        _refuse_lookalikes(reading)
+        try:
+            # spandrel's adapters may edit the dict they are given.
+            descriptor = loader.load_from_state_dict(dict(reading))
+            break
+        except UnsupportedModelError:
+            _refuse_without_extra(reading)
+        except CheckpointError:
+            raise
+        except Exception as error:  # forty adapters guess from shapes; a hostile file makes them fail in any way
+            raise CheckpointError(f"recognised, but the weights do not fit ({_one_line(error)}).") from error
+    if descriptor is None:
         shown = ", ".join(sorted(state_dict)[:3])
         raise CheckpointError(
             f"no known architecture has these {len(state_dict)} tensors ({shown}, ...).",
             "spandrel's list of architectures is at https://github.com/chaiNNer-org/spandrel.",
-        ) from error
-    except CheckpointError:
-        raise
-    except Exception as error:  # forty adapters guess from shapes; a hostile file makes them fail in any way
-        raise CheckpointError(f"recognised, but the weights do not fit ({_one_line(error)}).") from error
+        )
     if not isinstance(descriptor, ImageModelDescriptor):
         raise CheckpointError(f"a {descriptor.architecture.name} network, which does not map a picture to a picture.")
     if overrides and descriptor.architecture.id not in ARCHITECTURES:
@@ -146,9 +192,11 @@ def _from_descriptor(descriptor: ImageModelDescriptor[Any]) -> Network:
     )
     conditioning = "blind"
     accepts: tuple[str, ...] = ()
+    quality_estimator: nn.Module | None = None
     if arch == "DRUNet" or (arch == "DnCNN" and getattr(module, "mode", "") == "FDnCNN"):
         module, conditioning = _WithNoiseMap(module), "sigma"
     elif arch == "FBCNN":
+        quality_estimator = _QualityEstimate(module)
         module, accepts = _WithQuality(module), ("quality",)
     return Network(
         module=module,
@@ -160,7 +208,27 @@ def _from_descriptor(descriptor: ImageModelDescriptor[Any]) -> Network:
         conditioning=conditioning,
         accepts=accepts,
         precisions=precisions,
+        quality_estimator=quality_estimator,
+        terms=EXTRA_TERMS.get(arch, ""),
     )
+
+
+def _refuse_lookalikes(state_dict: Mapping[str, Tensor]) -> None:
+    for name, keys in LOOKALIKES.items():
+        if all(key in state_dict for key in keys):
+            raise CheckpointError(
+                f"the weights of {name}, which has Restormer's keys and more, and cannot be built here.",
+                "See `restore models list` for networks that are.",
+            )
+
+
+def _refuse_without_extra(state_dict: Mapping[str, Tensor]) -> None:
+    for name, keys in EXTRA_SIGNATURES.items():
+        if all(key in state_dict for key in keys):
+            raise CheckpointError(
+                f"the weights of {name}, whose code is not part of this package: it is under {EXTRA_TERMS[name]}.",
+                EXTRA_HINT,
+            )
 
 
 def _from_own(arch_id: str, module: Any) -> Network:  # noqa: ANN401 - our networks share these attributes, no base class
@@ -191,7 +259,7 @@ class _WithNoiseMap(nn.Module):
 
 
 class _WithQuality(nn.Module):
-    """FBCNN: returns the picture and its estimate of the JPEG quality, and can be told another one."""
+    """FBCNN, which returns the picture and its estimate of the JPEG quality, and can be told another one."""
 
     def __init__(self, inner: nn.Module) -> None:
         super().__init__()
@@ -199,9 +267,24 @@ class _WithQuality(nn.Module):
 
     def forward(self, picture: Tensor, quality: Tensor | None = None) -> Tensor:
         # It was trained on 1 - quality/100.
-        told = None if quality is None else 1 - quality.reshape(1, 1) / 100
+        told = None if quality is None else 1 - quality.reshape(-1, 1) / 100
         restored: Tensor = self.inner(picture, told)[0]
         return restored
+
+
+class _QualityEstimate(nn.Module):
+    """The half of FBCNN that finds out the JPEG quality: (N, C, H, W) -> (N,), 0 to 100."""
+
+    def __init__(self, inner: Any) -> None:  # noqa: ANN401 - spandrel's class
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        height, width = pictures.shape[-2:]
+        features = functional.pad(pictures, (0, -width % 8, 0, -height % 8), mode="replicate")
+        for part in ("m_head", "m_down1", "m_down2", "m_down3", "m_body_encoder", "qf_pred"):
+            features = getattr(self.inner, part)(features)
+        return 100 * (1 - features.flatten())
 
 
 def _convolution_reach(module: nn.Module) -> int | None:
@@ -287,9 +370,18 @@ def _loader(stated: Mapping[str, Any], overrides: Mapping[str, Any]) -> ModelLoa
             )
 
     registry = spandrel.MAIN_REGISTRY.copy()
+    _add_extra(registry)
     # Before spandrel's of the same keys, which would build the published form whatever the file says.
-    before = tuple(spandrel.ArchId(name) for name in ("HAT", "SwinIR", "DRCT"))
+    before = tuple(spandrel.ArchId(name) for name in ("HAT", "SwinIR", "DRCT", "Restormer"))
     registry.add(
         *(spandrel.ArchSupport.from_architecture(OwnArchitecture(arch_id), before) for arch_id in ARCHITECTURES)
     )
     return spandrel.ModelLoader(registry=registry)
+
+
+def _add_extra(registry: ArchRegistry) -> None:
+    """Put the architectures of the extra 'extra-archs' into `registry`, where it is installed."""
+    with warnings.catch_warnings(), suppress(ImportError):
+        warnings.simplefilter("ignore")  # of what torch calls out of date in code that is not ours
+        extra = import_module("spandrel_extra_arches")
+        registry.add(*extra.EXTRA_REGISTRY, ignore_duplicates=True)

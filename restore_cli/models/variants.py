@@ -72,12 +72,14 @@ _II_RULE = "printed as MiB of float32, position tables left out; the paper gives
 _HI_IR = "Hi-IR, arXiv 2411.18588"
 _ILN = "i-LN poster and code; HAT, CVPR 2023"
 _SWINIR = "SwinIR, ICCVW 2021"
+_HISTOFORMER = "Histoformer, ECCV 2024"
 _MIB = 2**20 / 4  # float32 parameters in a MiB
 
 # By the names of the VARIANTS tables in `restore_cli.archs`.
 PUBLISHED: dict[str, Published] = {
     "hinet-1x": Published(_HINET, (256, 256), None, 170.71e9, _HINET_RULE),
     "hinet-0.5x": Published(_HINET, (256, 256), None, 42.88e9, _HINET_RULE),
+    "histoformer": Published(_HISTOFORMER, (256, 256), 16_615_100, None, "count of the official code"),
     **{
         f"iitransformer-{task}": Published(_II, (side, side), 37.49 * _MIB, None, _II_RULE)
         for task, side in (("dn", 128), ("car", 64), ("sr-x2", 64), ("sr-x3", 64), ("sr-x4", 64))

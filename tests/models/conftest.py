@@ -1,0 +1,3 @@
+from tests.catalogue import catalogue, impatient
+
+__all__ = ["catalogue", "impatient"]
