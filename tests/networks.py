@@ -44,6 +44,15 @@ SMALL_CONFIGS = {
         "norm": "hin",
         "extra_blocks": 0,
     },
+    "histoformer": {
+        "dim": 6,
+        "num_blocks": (1, 1, 1, 2),
+        "num_refinement_blocks": 1,
+        "heads": (1, 2, 3, 4),
+        "ffn_expansion_factor": 2.667,
+        "bias": True,
+        "LayerNorm_type": "WithBias",
+    },
     "hi-ir": {
         "channels": 3,
         "views": 1,

@@ -78,7 +78,7 @@ class Histoformer(nn.Module):
         if LayerNorm_type not in ("WithBias", "BiasFree"):
             raise ValueError(f"LayerNorm_type is WithBias or BiasFree, not {LayerNorm_type}")
         centred = LayerNorm_type == "WithBias"
-        widths = [dim * 2**level for level in range(LEVELS)]
+        widths = [dim << level for level in range(LEVELS)]
 
         def stage(level: int, count: int, width: int | None = None) -> nn.Sequential:
             width = width or widths[level]
@@ -160,7 +160,8 @@ class HistogramBlock(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         features = features + self.attn_g(_normalized(features, self.centred))
-        return features + self.ffn(_normalized(features, self.centred))
+        restored: Tensor = features + self.ffn(_normalized(features, self.centred))
+        return restored
 
 
 class HistogramAttention(nn.Module):
@@ -191,9 +192,7 @@ class HistogramAttention(nn.Module):
         mixed = self.qkv_dwconv(self.qkv(torch.cat([ordered, features[:, half:]], dim=1)))
         *queries_and_keys, values = mixed.flatten(2).chunk(5, dim=1)
         values, order = values.sort(dim=-1, stable=True)
-        bin_queries, bin_keys, frequency_queries, frequency_keys = (
-            each.gather(-1, order) for each in queries_and_keys
-        )
+        bin_queries, bin_keys, frequency_queries, frequency_keys = (each.gather(-1, order) for each in queries_and_keys)
         attended = self._attend(bin_queries, bin_keys, values, by_frequency=False) * self._attend(
             frequency_queries, frequency_keys, values, by_frequency=True
         )
@@ -207,7 +206,7 @@ class HistogramAttention(nn.Module):
         queries, keys, values = (self._bins(each, by_frequency) for each in (queries, keys, values))
         logits = functional.normalize(queries, dim=-1) @ functional.normalize(keys, dim=-1).transpose(-2, -1)
         weights = _softmax_plus_one(logits * self.temperature)
-        attended = (weights @ values).unflatten(-2, (-1, self.heads))
+        attended: Tensor = (weights @ values).unflatten(-2, (-1, self.heads))
         if by_frequency:
             attended = attended.transpose(-2, -1)
         return attended.flatten(-2).flatten(1, 2)[..., :pixels]
@@ -216,9 +215,12 @@ class HistogramAttention(nn.Module):
         """(N, C, pixels) -> (N, heads, C / heads * bins, pixels of a bin), with as many bins as heads."""
         missing = -sequence.shape[-1] % self.heads
         sequence = functional.pad(sequence, (0, missing)).unflatten(1, (self.heads, -1))
+        bins: Tensor
         if by_frequency:
-            return sequence.unflatten(-1, (-1, self.heads)).transpose(-2, -1).flatten(2, 3)
-        return sequence.unflatten(-1, (self.heads, -1)).flatten(2, 3)
+            bins = sequence.unflatten(-1, (-1, self.heads)).transpose(-2, -1)
+        else:
+            bins = sequence.unflatten(-1, (self.heads, -1))
+        return bins.flatten(2, 3)
 
 
 class TwoScaleFeedForward(nn.Module):
@@ -275,17 +277,16 @@ def _shrunken_picture() -> Projection:
 
 def _normalized(features: Tensor, centred: bool) -> Tensor:
     """Each pixel's channels divided by their deviation, less their mean if `centred`; no parameters."""
-    mean = features.mean(dim=1, keepdim=True)
-    around_mean = features - mean
-    deviation = (around_mean.square().mean(dim=1, keepdim=True) + NORM_EPS).sqrt()
-    return (around_mean if centred else features) / deviation
+    deviation = (features.var(dim=1, keepdim=True, correction=0) + NORM_EPS).sqrt()
+    if centred:
+        features = features - features.mean(dim=1, keepdim=True)
+    return features / deviation
 
 
 def _softmax_plus_one(logits: Tensor) -> Tensor:
-    """exp(x) / (1 + sum of exp(x)): a row may attend to nothing. Computed so that large logits do not overflow."""
-    largest = logits.amax(dim=-1, keepdim=True).clamp_min(0)
-    powers = (logits - largest).exp()
-    return powers / (powers.sum(dim=-1, keepdim=True) + (-largest).exp())
+    """exp(x) / (1 + sum of exp(x)): a row may attend to nothing. Cosines times a temperature do not overflow."""
+    powers = logits.exp()
+    return powers / (powers.sum(dim=-1, keepdim=True) + 1)
 
 
 def _put_back(values: Tensor, order: Tensor, axis: int) -> Tensor:
@@ -299,7 +300,7 @@ def _beside(first: Tensor, second: Tensor) -> Tensor:
 
 def _ffn_factor(dim: int, hidden: Sequence[int]) -> float:
     """A factor that gives each level its hidden channels: a published one where one does."""
-    widths = [dim * 2**level for level in range(LEVELS)]
+    widths = [dim << level for level in range(LEVELS)]
     for factor in PUBLISHED_FFN_FACTORS:
         if [int(width * factor) for width in widths] == list(hidden):
             return factor
