@@ -315,6 +315,8 @@ class WindowTransformer(nn.Module):
         self.conv_after_body = _residual_convolution(embed_dim, resi_connection)
         self._make_head(embed_dim, num_feat)
         self.apply(_initialize)
+        if upsampler == "pixelshuffledirect":
+            self._start_from_nearest()
 
     @property
     def size_multiple(self) -> int:
@@ -348,6 +350,23 @@ class WindowTransformer(nn.Module):
             tokens = group(tokens, mask, *self._context())
         tokens = self.norm(tokens)
         return tokens.permute(0, 3, 1, 2)
+
+    @torch.no_grad()
+    def _start_from_nearest(self) -> None:
+        """Let the first channels carry the picture to its subpixels: nothing that training need spend its time on.
+
+        Enlarging by one convolution has no skip from picture to picture, which the other heads at one size have.
+        """
+        layers = [layer for layer in self.conv_after_body.modules() if isinstance(layer, nn.Conv2d)]
+        if not layers:
+            return
+        enlarge, square = self.upsample[0], self.scale**2
+        for layer, rows in ((self.conv_first, self.channels), (layers[-1], self.channels), (enlarge, None)):
+            layer.weight[:rows] = 0
+            layer.bias[:rows] = 0
+        for channel in range(self.channels):
+            self.conv_first.weight[channel, channel, 1, 1] = 1
+            enlarge.weight[channel * square : (channel + 1) * square, channel, 1, 1] = 1
 
     def _context(self) -> tuple[Tensor, ...]:
         """What the groups need beside the tokens and the mask."""

@@ -139,6 +139,15 @@ def test_resnet_starts_from_nearest_neighbour():
     assert torch.equal(network(picture), expected)
 
 
+@pytest.mark.parametrize(("arch_id", "channels", "norm"), [("swinir", 3, "iln"), ("iitransformer", 1, "layernorm")])
+def test_a_transformer_that_enlarges_by_one_convolution_starts_from_nearest_neighbour(arch_id, channels, norm):
+    config = {**SMALL_CONFIGS[arch_id], "in_chans": channels, "norm": norm, "upscale": 3}
+    network = architecture(arch_id)(**config | {"upsampler": "pixelshuffledirect"})
+    picture = torch.rand(1, channels, 16, 16)
+    expected = picture.repeat_interleave(3, dim=2).repeat_interleave(3, dim=3)
+    torch.testing.assert_close(network(picture), expected, atol=1e-5, rtol=0)
+
+
 def test_unet_with_a_silent_last_layer_is_the_identity():
     network = UNet(widths=(4, 8), blocks=1, body_blocks=1)
     torch.nn.init.zeros_(network.to_picture.weight)
