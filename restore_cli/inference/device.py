@@ -58,7 +58,7 @@ class OnDevice(nn.Module):
     A result with infinities or NaN is computed again in float32, and never handed on.
 
     Args:
-        network: with float32 weights.
+        network: with float32 weights; moved to the device on use, so that two of these may share one.
         device: where it runs.
         precision: arithmetic under autocast; not 'auto'.
         on_fallback: told when a tile had to be computed again.
@@ -72,7 +72,7 @@ class OnDevice(nn.Module):
         on_fallback: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
-        self.network = network.to(device)
+        self.network = network
         self.device = device
         self.precision = precision
         self._on_fallback = on_fallback or (lambda: None)
@@ -95,10 +95,15 @@ class OnDevice(nn.Module):
         return restored
 
     def _run(self, picture: torch.Tensor, conditioning: dict[str, torch.Tensor], precision: Precision) -> torch.Tensor:
+        if not all(self._holds(weight) for weight in self.network.parameters()):
+            self.network.to(self.device)
         # A copy in any case: some networks (spandrel's RCAN) work in place, and a second try needs the picture.
-        moved = picture.to(self.device, torch.float32, copy=True)
+        moved = torch.empty(picture.shape, dtype=torch.float32, device=self.device).copy_(picture)
         given = {name: value.to(self.device, torch.float32) for name, value in conditioning.items()}
         half = precision is not Precision.FP32
         with torch.autocast(self.device.type, DTYPES[precision], enabled=half):
             restored: torch.Tensor = self.network(moved, **given)
         return restored.to(picture.device, picture.dtype)
+
+    def _holds(self, weight: torch.Tensor) -> bool:
+        return weight.device.type == self.device.type and self.device.index in (None, weight.device.index)

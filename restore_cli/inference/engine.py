@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 
 import cv2
@@ -11,11 +13,14 @@ import torch
 from restore_cli.degradations.mosaic import mosaic_to_sparse_rgb
 from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.errors import InputError, OutputError, UsageError
-from restore_cli.inference.restorer import Restorer
+from restore_cli.inference.restorer import Restorer, naming
+from restore_cli.io import canvas
+from restore_cli.io.colour import from_srgb, is_of_tables, to_srgb
 from restore_cli.io.formats import format_for
 from restore_cli.io.image import FloatArray, Image
 from restore_cli.io.paths import check_target, is_same_file
 from restore_cli.io.read import read_image
+from restore_cli.io.sensor import developed
 from restore_cli.io.write import write_image
 from restore_cli.models.build import build_model
 from restore_cli.options import Cfa, FinishOptions, Hints, RunOptions
@@ -25,6 +30,7 @@ __all__ = ["check_mask_size", "restore", "restore_image"]
 
 # Below this opacity a pixel's own colour cannot be recovered from the premultiplied one.
 FAINT = 1 / 1024
+BICUBIC_REACH_PX = 4
 
 
 def restore(
@@ -74,10 +80,10 @@ def restore(
         check_target(Path(target), overwrite=overwrite)
     image = read_image(Path(source))
     grey_model = row.grey_model if image.is_grey else None
-    built = build_model(model or grey_model or row.default_model(scale), offline=offline)
+    built = build_model(model or grey_model or row.default_model(scale), offline=offline, task=task)
     row.check_scale(scale, built.network.scale, built.name)
     finish = FinishOptions(strength, None if mask is None else Path(mask))
-    restored = restore_image(image, Restorer(built, options), row, hints, finish)
+    restored = restore_image(image, Restorer(built, options), row, hints, finish, name=str(source))
     if target is not None:
         write_image(restored, Path(target), overwrite=overwrite)
     return restored
@@ -89,41 +95,78 @@ def restore_image(
     task: Task,
     hints: Hints | None = None,
     finish: FinishOptions | None = None,
+    *,
+    name: str = "",
 ) -> Image:
     """`image` restored; metadata, alpha, depth and kind (grey or colour) stay as they were.
 
     Colour through a grey network goes channel by channel; grey through a colour network three times
     over, and the mean comes back. Where alpha varies, colour is restored premultiplied, so that
-    what is hidden does not bleed over the edges of what is seen.
+    what is hidden does not bleed over the edges of what is seen. Where the picture is large, everything
+    made of it is made by rows, and lies in mapped files (`io.canvas`).
+
+    Args:
+        image: of any size.
+        restorer: the model.
+        task: what `image` is to it.
+        hints: what the user knows.
+        finish: how the result meets the input.
+        name: what the restorer's notes call the picture.
 
     Raises:
         InputError: the mask does not fit, or the picture is no mosaic.
         UsageError: part of a mosaic is to be kept; the network must be told something it was not.
         DeviceMemoryError: not even the smallest tile fits.
+        RestoreError: there is no room for the mapped files.
     """
     hints, finish = hints or Hints(), finish or FinishOptions()
     finish.check_task(task)
     restorer.check(hints)
+    with naming(name):
+        return _restored(image, restorer, task, hints, finish)
+
+
+def _restored(image: Image, restorer: Restorer, task: Task, hints: Hints, finish: FinishOptions) -> Image:
     # Read before the work: a mask that does not fit should fail at once.
     mask = None if finish.mask is None else _read_mask(finish.mask, image, restorer.scale, finish.feather_px)
     size = (image.height * restorer.scale, image.width * restorer.scale)
-    pixels = _sparse_mosaic(image, hints.cfa) if task.input == "mosaic" else image.pixels
+    if task.input == "mosaic":
+        pixels = _sparse_mosaic(image, image.sensor.cfa if image.sensor else hints.cfa)
+    elif image.sensor:
+        raise InputError("the picture is a camera raw, a mosaic of one channel.", "Run restore demosaic on it first.")
+    else:
+        pixels = to_srgb(image.pixels, image.icc_profile)
+        if is_of_tables(image.icc_profile):
+            restorer.note("Its colour profile is made of tables: it is kept, but the network takes it for sRGB.")
     views = _with_second_view(image, hints.second_view)
     alpha = image.alpha
     if views is not None:
         restored = _run(views, restorer, hints)
     elif alpha is None or np.ptp(alpha) == 0:
         restored = _run(pixels, restorer, hints)
-        alpha = None if alpha is None else np.full(size, alpha.flat[0], np.float32)
+        alpha = None if alpha is None else _constant(size, alpha.flat[0])
     else:
         restored, alpha = _run_with_alpha(pixels, alpha, restorer, hints)
+    if image.sensor:
+        restored = developed(restored, image.sensor)
+    if task.input != "mosaic":
+        restored = from_srgb(restored, image.icc_profile)
     if finish.keeps_original:
-        share = finish.strength * (np.float32(1) if mask is None else mask[:, :, None])
-        restored = _mixed(_enlarged(pixels, size), restored, share)
+        shares = _constant((size[0], 1), 1) if mask is None else mask
+        original = _enlarged(image.pixels, size)
+        restored = canvas.by_rows(
+            lambda old, new, share: _mixed(old, new, finish.strength * share[:, :, None]), original, restored, shares
+        )
         if image.alpha is not None and alpha is not None:
-            original = np.clip(_enlarged(image.alpha, size), 0, 1)
-            alpha = _mixed(original[:, :, None], alpha[:, :, None], share)[:, :, 0]
-    return image.with_pixels(np.ascontiguousarray(restored, dtype=np.float32), alpha=alpha)
+            alpha = canvas.by_rows(
+                lambda old, new, share: _mixed(np.clip(old, 0, 1), new, finish.strength * share),
+                _enlarged(image.alpha, size),
+                alpha,
+                shares,
+            )
+    # As large as before on paper.
+    dpi = None if image.dpi is None else (image.dpi[0] * restorer.scale, image.dpi[1] * restorer.scale)
+    return replace(image.with_pixels(canvas.contiguous(restored), alpha=alpha), dpi=dpi, sensor=None)
 
 
 def check_mask_size(mask: Path, size: tuple[int, int], picture: tuple[int, int]) -> None:
@@ -139,19 +182,25 @@ def _run_with_alpha(
     pixels: FloatArray, alpha: FloatArray, restorer: Restorer, hints: Hints
 ) -> tuple[FloatArray, FloatArray]:
     """Colour restored premultiplied, and divided by the alpha that the result will have."""
-    restored = _run(pixels * alpha[:, :, None], restorer, hints)
+    premultiplied = canvas.by_rows(lambda colours, opacity: colours * opacity[:, :, None], pixels, alpha)
+    restored = _run(premultiplied, restorer, hints)
     enlarged = _enlarged(pixels, restored.shape[:2])
     if restorer.scale > 1:
-        alpha = np.clip(_run(alpha[:, :, None], restorer, hints)[:, :, 0], 0, 1)
-    opacity = alpha[:, :, None]
-    straight = np.where(opacity > FAINT, restored / np.maximum(opacity, FAINT), enlarged)
-    # A small error becomes a large one where little is seen; within the range it stays unseen.
-    return np.clip(straight, min(0, pixels.min()), max(1, pixels.max())), alpha
+        alpha = canvas.by_rows(lambda values: np.clip(values[:, :, 0], 0, 1), _run(alpha[:, :, None], restorer, hints))
+    low, high = min(0, pixels.min()), max(1, pixels.max())
+
+    def straight(premultiplied: FloatArray, hidden: FloatArray, alpha: FloatArray) -> FloatArray:
+        opacity = alpha[:, :, None]
+        colours = np.where(opacity > FAINT, premultiplied / np.maximum(opacity, FAINT), hidden)
+        # A small error becomes a large one where little is seen; within the range it stays unseen.
+        return np.clip(colours, low, high)
+
+    return canvas.by_rows(straight, restored, enlarged, alpha), alpha
 
 
 def _run(pixels: FloatArray, restorer: Restorer, hints: Hints) -> FloatArray:
     """(H, W, C) through a network that may have another number of channels."""
-    picture = torch.from_numpy(np.ascontiguousarray(pixels.transpose(2, 0, 1), dtype=np.float32))
+    picture = torch.from_numpy(canvas.contiguous(pixels)).permute(2, 0, 1)
     channels = picture.shape[0]
     if channels == restorer.channels:
         batch = picture[None]
@@ -161,13 +210,16 @@ def _run(pixels: FloatArray, restorer: Restorer, hints: Hints) -> FloatArray:
         batch = picture[None].expand(1, restorer.channels, -1, -1)
     result = restorer(batch, sigma_255=hints.sigma_255, quality_factor=hints.quality_factor)
     if channels == restorer.channels:
-        result = result[0]
-    elif restorer.channels == 1:
-        result = result[:, 0]
-    else:
-        result = result[0].mean(dim=0, keepdim=True)
-    restored: FloatArray = result.permute(1, 2, 0).numpy()
-    return restored
+        return _as_pixels(result[0])
+    if restorer.channels == 1:
+        return _as_pixels(result[:, 0])
+    return canvas.by_rows(lambda rows: rows.mean(axis=2, keepdims=True, dtype=np.float32), _as_pixels(result[0]))
+
+
+def _as_pixels(planes: torch.Tensor) -> FloatArray:
+    """(C, H, W) as (H, W, C), a view."""
+    pixels: FloatArray = planes.permute(1, 2, 0).numpy()
+    return pixels
 
 
 def _with_second_view(image: Image, path: Path | None) -> FloatArray | None:
@@ -180,31 +232,63 @@ def _with_second_view(image: Image, path: Path | None) -> FloatArray | None:
             f"{path}: the second view is {second.width}x{second.height}, the first {image.width}x{image.height}.",
             "Both views have one size.",
         )
-    colours = [np.broadcast_to(view.pixels, (view.height, view.width, 3)) for view in (image, second)]
-    return np.concatenate(colours, axis=2)
+    views = [to_srgb(view.pixels, view.icc_profile) for view in (image, second)]
+    colours = [np.broadcast_to(view, (*view.shape[:2], 3)) for view in views]
+    return canvas.by_rows(lambda *rows: np.concatenate(rows, axis=2), *colours)
 
 
 def _sparse_mosaic(image: Image, cfa: str) -> FloatArray:
     if not image.is_grey:
         raise InputError("the picture is in colour already; a mosaic has one channel.", "Pass the raw mosaic as grey.")
-    return mosaic_to_sparse_rgb(image.pixels[:, :, 0], cfa)
+    return canvas.by_rows(lambda rows: mosaic_to_sparse_rgb(rows, cfa), image.pixels[:, :, 0])
 
 
-def _mixed(original: FloatArray, restored: FloatArray, share: FloatArray | np.float32) -> FloatArray:
+def _mixed(original: FloatArray, restored: FloatArray, share: FloatArray) -> FloatArray:
     return original + share * (restored - original)
 
 
+def _constant(size: tuple[int, int], value: float) -> FloatArray:
+    filled: FloatArray = canvas.empty(size)
+    filled[:] = value
+    return filled
+
+
 def _enlarged(values: FloatArray, size: tuple[int, ...]) -> FloatArray:
-    return values if values.shape[:2] == size else resize_bicubic(values, (size[0], size[1]))
+    """(H, W, ...) at `size`, which is a whole multiple of its own."""
+    height, width = values.shape[:2]
+    if (height, width) == size:
+        return values
+    scale = size[0] // height
+    enlarged: FloatArray = canvas.empty((*size, *values.shape[2:]))
+    for rows in canvas.bands(height, values.nbytes // height * scale**2):
+        around = slice(max(0, rows.start - BICUBIC_REACH_PX), rows.stop + BICUBIC_REACH_PX)
+        part = resize_bicubic(values[around], (scale * len(values[around]), size[1]))
+        start = scale * (rows.start - around.start)
+        enlarged[scale * rows.start : scale * rows.stop] = part[start : start + scale * (rows.stop - rows.start)]
+    return enlarged
 
 
 def _read_mask(path: Path, image: Image, scale: int, feather_px: float) -> FloatArray:
     """(sH, sW) in [0, 1], its edge softened; read from a picture the size of the input."""
     mask = read_image(path)
     check_mask_size(path, (mask.height, mask.width), (image.height, image.width))
-    values = np.clip(mask.pixels.mean(axis=2), 0, 1)
-    if mask.alpha is not None:
-        values = values * mask.alpha
+    opacity = _constant((mask.height, 1), 1) if mask.alpha is None else mask.alpha
+    values = canvas.by_rows(
+        lambda colours, opacity: np.clip(colours.mean(axis=2), 0, 1) * opacity, mask.pixels, opacity
+    )
     if feather_px > 0:
-        values = np.asarray(cv2.GaussianBlur(values, (0, 0), feather_px / 2), np.float32)
-    return np.clip(_enlarged(values, (image.height * scale, image.width * scale)), 0, 1)
+        values = _blurred(values, feather_px / 2)
+    enlarged = _enlarged(values, (image.height * scale, image.width * scale))
+    return canvas.by_rows(lambda rows: np.clip(rows, 0, 1), enlarged)
+
+
+def _blurred(values: FloatArray, sigma_px: float) -> FloatArray:
+    """(H, W) under a Gaussian; borders are mirrored."""
+    height = len(values)
+    reach = ceil(5 * sigma_px)  # OpenCV cuts the Gaussian off at four deviations
+    blurred: FloatArray = canvas.empty(values.shape)
+    for rows in canvas.bands(height, values.nbytes // height):
+        around = slice(max(0, rows.start - reach), rows.stop + reach)
+        part = cv2.GaussianBlur(values[around], (0, 0), sigma_px)
+        blurred[rows] = part[rows.start - around.start :][: rows.stop - rows.start]
+    return blurred

@@ -1,36 +1,68 @@
 """The contract every model obeys, and the one place where the wrappers are put around a network.
 
 The order is part of the meaning: ensemble(wne(tile(pad(network)))). WNE takes its statistics once,
-from the whole picture, before padding and tiling. Averaged crops may stand in for tiles.
+from the whole picture, before padding and tiling. Averaged crops may stand in for tiles. Plug-and-play
+stands between ensemble and WNE: each of its steps is one restoration of the whole picture.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from restore_cli.errors import InputError, UsageError
+from restore_cli.errors import DeviceMemoryError, InputError, UsageError
 from restore_cli.inference.device import OnDevice, choose_device, choose_precision
+from restore_cli.inference.memory import TileMemory
+from restore_cli.inference.quality import estimated_quality
 from restore_cli.models.build import Model, build_model
-from restore_cli.models.registry import Network
+from restore_cli.models.registry import PLUG_AND_PLAY, Network
 from restore_cli.options import Hints, Precision, RunOptions
 from restore_cli.tasks import QUALITY_FACTOR, SIGMA
 from restore_cli.wrappers.crops import AveragedCrops
 from restore_cli.wrappers.ensemble import Ensemble
 from restore_cli.wrappers.local_stats import with_local_statistics
-from restore_cli.wrappers.pad import Padded
+from restore_cli.wrappers.pad import Padded, SizeRule
+from restore_cli.wrappers.plug_and_play import MINIMUM_PX, PlugAndPlayDemosaic
 from restore_cli.wrappers.tile import Tiled, TilePolicy
 from restore_cli.wrappers.wne import NormalizationEquivariant
 
-__all__ = ["TWO_VIEWS_CHANNELS", "Observer", "Restorer", "load_model"]
+__all__ = ["TWO_VIEWS_CHANNELS", "Observer", "Restorer", "hearing", "load_model", "naming"]
 
 TWO_VIEWS_CHANNELS = 6
 # Sides of a tile in input pixels. A device that has less memory finds out and halves. Networks of
 # unknown reach are transformers as a rule, which need several times the memory of a convolution.
 AUTO_TILE_PX = 1024
 AUTO_TILE_PX_UNKNOWN_REACH = 512
+
+
+_picture_name: ContextVar[str] = ContextVar("picture_name", default="")
+_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+
+
+@contextmanager
+def naming(name: str) -> Iterator[None]:
+    """What is noted inside the block, in this thread, starts with `name`: the file's."""
+    token = _picture_name.set(name)
+    try:
+        yield
+    finally:
+        _picture_name.reset(token)
+
+
+@contextmanager
+def hearing() -> Iterator[list[str]]:
+    """What is noted inside the block, in this thread; the observer hears it all the same."""
+    heard: list[str] = []
+    token = _heard.set(heard)
+    try:
+        yield heard
+    finally:
+        _heard.reset(token)
 
 
 class Observer(Protocol):
@@ -59,6 +91,9 @@ class Restorer:
     Pictures are nominally in [0, 1], sRGB-encoded RGB or grey, any height and width; neither input
     nor result is clamped, and the input is not modified. A restorer keeps no state between calls.
 
+    What does not fit is cut smaller: on a CPU by an estimate, on other devices when they say so, and where not
+    even the smallest tile fits on such a device, the picture is restored on the CPU. The observer is told.
+
     Attributes:
         model: the network and its facts.
         device, precision: where and how it runs.
@@ -81,9 +116,14 @@ class Restorer:
             raise UsageError("--wne-eps has no effect on a network that is not wrapped.", "Add --wne, or leave it out.")
         if network.assumed:
             observer.note(f"{model.name} does not say {', '.join(network.assumed)}: taken as published.")
+        if network.terms:
+            observer.note(f"{model.name}: the code of {network.arch} is under {network.terms}.")
         self.crops: AveragedCrops | None = None
+        self._options = options
         self._observer = observer
-        self._chain = self._wrapped(options, observer)
+        self._network = self._localized()
+        self._memory = TileMemory(self._network, network.size_rule, self._needed())
+        self._chain = self._wrapped(self.device, self.precision)
 
     @property
     def scale(self) -> int:
@@ -120,8 +160,16 @@ class Restorer:
         conditioning = self._conditioning(picture, hints)
         # Not inference_mode, whose tensors the caller could not train on.
         with torch.no_grad():
-            restored: torch.Tensor = self._chain(picture, **conditioning)
-        return restored
+            try:
+                restored: torch.Tensor = self._chain(picture, **conditioning)
+                return restored
+            except DeviceMemoryError as error:
+                if self.device.type == "cpu":
+                    raise
+                reason = error.message
+            self.note(f"{reason} It is restored on the CPU instead of {self.device}.")
+            restored = self._wrapped(torch.device("cpu"), Precision.FP32)(picture, **conditioning)
+            return restored
 
     def check(self, hints: Hints) -> None:
         """What can be said of `hints` before a picture is read.
@@ -141,8 +189,9 @@ class Restorer:
         if network.conditioning == "sigma" and hints.sigma_255 is None:
             raise UsageError(f"{name} must be told the noise level.", "Add --sigma LEVEL (0 to 255, 25 is strong).")
         unused = {SIGMA: network.conditioning != "sigma", QUALITY_FACTOR: "quality" not in network.accepts}
+        made_for_one_level = self.model.card is not None and self.model.card.level is not None
         for conditioning, is_unused in unused.items():
-            if is_unused and getattr(hints, conditioning.name) is not None:
+            if is_unused and not made_for_one_level and getattr(hints, conditioning.name) is not None:
                 self._observer.note(f"{name} finds the level by itself: {conditioning.option} is not used.")
 
     def pieces(self, height: int, width: int) -> int:
@@ -151,6 +200,25 @@ class Restorer:
             return len(self.crops.plan(height, width))
         return self.policy.count(height, width)
 
+    def tile_bytes(self, height: int, width: int, batch: int = 1, *, measured: bool = False) -> int:
+        """What the network takes, of memory where it runs, for the largest tile or crop of a picture.
+
+        Args:
+            height, width: of the picture.
+            batch: how many of its channels go as pictures of their own.
+            measured: see `TileMemory.needed`.
+        """
+        if self.crops is not None:
+            shape = (batch, self.channels, *self.crops.largest(height, width))
+            return self._memory.needed(shape, measured=measured)
+        policy: TilePolicy | None = self.policy.within(height, width)
+        while policy is not None:
+            shape = (batch, self.channels, *policy.largest(height, width))
+            if self.device.type != "cpu" or not self._memory.shortage(shape):
+                break
+            policy = policy.halved()
+        return self._memory.needed(shape, measured=measured)
+
     def _conditioning(self, picture: torch.Tensor, hints: Hints) -> dict[str, torch.Tensor]:
         network = self.model.network
         given = {}
@@ -158,19 +226,46 @@ class Restorer:
             given["sigma"] = picture.new_full((1, 1, 1, 1), hints.sigma_255 / 255)
         if "quality" in network.accepts and hints.quality_factor is not None:
             given["quality"] = picture.new_full((1, 1, 1, 1), hints.quality_factor)
+        elif network.quality_estimator is not None:
+            given["quality"] = self._estimated_quality(picture, network.quality_estimator)
         return given
 
-    def _wrapped(self, options: RunOptions, observer: Observer) -> nn.Module:
+    def _estimated_quality(self, picture: torch.Tensor, estimator: nn.Module) -> torch.Tensor:
+        quality = estimated_quality(picture, OnDevice(estimator, self.device, Precision.FP32))
+        shown = ", ".join(f"{each:.0f}" for each in quality.flatten().tolist())
+        self.note(f"{self.model.name} estimates JPEG quality {shown}; {QUALITY_FACTOR.option} tells it another.")
+        return quality
+
+    def _needed(self) -> dict[str, torch.Tensor]:
+        """What the network must be given beside a picture."""
         facts = self.model.network
-        network = facts.module
-        if options.local_statistics_px is not None:
-            needed = {"sigma": torch.zeros(1, 1, 1, 1)} if facts.conditioning == "sigma" else {}
-            network = with_local_statistics(network, options.local_statistics_px, channels=facts.channels, **needed)
+        told = facts.conditioning == "sigma" or facts.procedure == PLUG_AND_PLAY
+        return {"sigma": torch.zeros(1, 1, 1, 1)} if told else {}
+
+    def _localized(self) -> nn.Module:
+        facts, window_px = self.model.network, self._options.local_statistics_px
+        if window_px is None:
+            window_px = facts.local_statistics_px
+        if not window_px:  # 0 is the plain network, whatever the card says
+            return facts.module
+        return with_local_statistics(facts.module, window_px, channels=facts.channels, **self._needed())
+
+    def note(self, message: str) -> None:
+        """Tell the observer, and whoever is `hearing`, something about the picture of `naming`."""
+        name, heard = _picture_name.get(), _heard.get()
+        if heard is not None and message not in heard:
+            heard.append(message)
+        self._observer.note(f"{name}: {message}" if name else message)
+
+    def _wrapped(self, device: torch.device, precision: Precision) -> nn.Module:
+        facts, options = self.model.network, self._options
+        # Other devices say when their memory is full. The kernel kills instead.
+        shortage = self._memory.shortage if device.type == "cpu" else None
         chain: nn.Module = OnDevice(
-            network,
-            self.device,
-            self.precision,
-            on_fallback=lambda: observer.note(f"{self.precision.value} overflowed; this tile was computed in fp32."),
+            self._network,
+            device,
+            precision,
+            on_fallback=lambda: self.note(f"{precision.value} overflowed; such tiles were computed in fp32."),
         )
         chain = Padded(chain, facts.size_rule, facts.scale)
         if options.crops_px is not None:
@@ -180,18 +275,24 @@ class Restorer:
                 facts.scale,
                 random_crops=options.random_crops,
                 generator=torch.Generator().manual_seed(0),
-                on_crop=observer.tiles,
+                on_crop=self._observer.tiles,
+                shortage=shortage,
             )
         else:
             chain = Tiled(
                 chain,
                 self.policy,
                 facts.scale,
-                on_tile=observer.tiles,
-                on_retry=lambda tile_px: observer.note(f"Out of memory; starting over with tiles of {tile_px} pixels."),
+                on_tile=self._observer.tiles,
+                on_retry=lambda tile_px, reason: self.note(
+                    f"Not enough memory ({reason}); starting over with tiles of {tile_px} pixels."
+                ),
+                shortage=shortage,
             )
         if self.wne:
             chain = NormalizationEquivariant(chain, options.wne_eps)
+        if facts.procedure == PLUG_AND_PLAY:
+            chain = Padded(PlugAndPlayDemosaic(chain), SizeRule(minimum=MINIMUM_PX), scale=1)
         if self.tta:
             chain = Ensemble(chain)
         return chain.eval()

@@ -11,15 +11,20 @@ from typing import BinaryIO
 
 from restore_cli.errors import OutputError
 
-__all__ = ["replacing", "write_whole"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["remove_leftovers", "replacing", "write_whole"]
 
 
 @contextlib.contextmanager
 def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     """A new file to write to, which takes the name `path` when the block ends, and vanishes if it fails.
 
-    Written beside the target under a hidden name, so the last step is a rename inside one folder. A link is
-    followed: the file it leads to is replaced. Missing folders are created.
+    It can be read back, too. Written beside the target under a hidden name, so the last step is a rename inside
+    one folder. A link is followed: the file it leads to is replaced. Missing folders are created.
 
     Args:
         path: the final name.
@@ -33,18 +38,19 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
     # Without the target's name, which may already be as long as names can be.
     temporary = target.parent / f".restore-{secrets.token_hex(8)}.part"
     # Not tempfile: its files are private to the user, a result has the rights of any new file.
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    stream = temporary.open("x+b")
     try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-        if overwrite:
-            with contextlib.suppress(OSError):
-                temporary.chmod(target.stat().st_mode & 0o7777)
-            temporary.replace(target)
-        else:
-            _rename_to_free(temporary, target)
+        with _claimed(stream.fileno()):
+            with stream:
+                yield stream
+                stream.flush()
+                os.fsync(stream.fileno())
+            if overwrite:
+                with contextlib.suppress(OSError):
+                    temporary.chmod(target.stat().st_mode & 0o7777)
+                temporary.replace(target)
+            else:
+                _rename_to_free(temporary, target)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -65,6 +71,36 @@ def write_whole(path: Path, content: bytes, *, overwrite: bool) -> None:
         raise OutputError(f"{path} exists.", "Add --overwrite, or choose another name.") from error
     except OSError as error:
         raise OutputError(f"{path}: {error.strerror or error}.", "Choose another place for it.") from error
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove what processes that were killed in the middle of `replacing` left in `folder`; says how many files.
+
+    Files that are still being written are known by their lock, and left alone. Where the system has no such
+    locks, everything is.
+    """
+    removed = 0
+    for path in folder.glob(".restore-*.part") if fcntl else ():
+        with contextlib.suppress(OSError), path.open("rb") as stream:
+            fcntl.flock(stream.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+            removed += 1
+    return removed
+
+
+@contextlib.contextmanager
+def _claimed(descriptor: int) -> Iterator[None]:
+    """The file is locked while the block runs, also once `descriptor` is closed, and no longer than the process."""
+    if fcntl is None:
+        yield
+        return
+    kept = os.dup(descriptor)
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(kept)
 
 
 def _rename_to_free(temporary: Path, target: Path) -> None:

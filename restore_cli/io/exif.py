@@ -109,27 +109,29 @@ def _directory(block: Buffer, offset: int, order: Order, big: bool, depth: int) 
     return found
 
 
-def serialise(directory: Directory, base: int = 8) -> bytes:
-    """The directory, its values and its children as classic TIFF bytes meant to lie at offset `base`."""
+def serialise(directory: Directory, base: int = 8, *, big: bool = False) -> bytes:
+    """The directory, its values and its children as TIFF (or BigTIFF) bytes meant to lie at offset `base`."""
+    count_code, entry_code, offset_code, offset_kind = ("Q", "HHQ", "Q", 16) if big else ("H", "HHI", "I", 4)
+    count_size, entry_size, inline = (8, 20, 8) if big else (2, 12, 4)
     fields = {tag: entry for tag, entry in directory.entries.items() if tag not in _SUB_DIRECTORIES}
     tags = sorted({*fields, *directory.children})
-    table = struct.pack(directory.order + "H", len(tags))
+    table = struct.pack(directory.order + count_code, len(tags))
     tail = b""
-    tail_base = base + 2 + 12 * len(tags) + 4
+    tail_base = base + count_size + entry_size * len(tags) + inline
     for tag in tags:
         here = tail_base + len(tail)
         if tag in directory.children:
-            table += struct.pack(directory.order + "HHII", tag, 4, 1, here)
-            tail += _even(serialise(directory.children[tag], here))
+            table += struct.pack(directory.order + entry_code + offset_code, tag, offset_kind, 1, here)
+            tail += _even(serialise(directory.children[tag], here, big=big))
             continue
         entry = fields[tag]
-        table += struct.pack(directory.order + "HHI", tag, entry.kind, entry.count)
-        if len(entry.data) <= 4:
-            table += entry.data.ljust(4, b"\0")
+        table += struct.pack(directory.order + entry_code, tag, entry.kind, entry.count)
+        if len(entry.data) <= inline:
+            table += entry.data.ljust(inline, b"\0")
         else:
-            table += struct.pack(directory.order + "I", here)
+            table += struct.pack(directory.order + offset_code, here)
             tail += _even(entry.data)
-    return table + bytes(4) + tail
+    return table + bytes(inline) + tail
 
 
 def _even(data: bytes) -> bytes:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from restore_cli.io.sensor import Sensor
 
 __all__ = ["FloatArray", "Image"]
 
@@ -22,16 +25,19 @@ class Image:
             and white 1 (float files may go beyond), straight, not multiplied by alpha, upright.
         alpha: (H, W) float32 in [0, 1], 0 transparent; None where the file has no transparency.
         bit_depth: of a sample in the file: 8 (also for 1, 2 and 4), 16 (also for 9 to 15), or 32 for floats.
-        source_format: the file's real format, whatever its suffix: "PNG", "JPEG", "TIFF", "WEBP", "BMP",
-            "PPM" or "GIF".
+        source_format: the file's real format, whatever its suffix: "PNG", "JPEG", "TIFF", "WEBP", "BMP", "PPM",
+            "GIF", "AVIF", "HEIF", "JXL", "EXR", "HDR" or "RAW".
         source_mode: how the file held its samples: "1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16",
-            "RGB;16", "F", ...
+            "RGB;16", "F", "mosaic;16", ...
         icc_profile: the colour profile of `pixels`; None reads as sRGB.
         exif: EXIF as a bare TIFF block (it starts with b"II" or b"MM"). Its orientation has been applied and
             says 1.
         xmp: the XMP packet, UTF-8. Its tiff:Orientation says 1.
         dpi: pixels an inch, (across, down).
         lossless: whether the file held its samples exactly; False for JPEG and lossy WebP.
+        iptc: IPTC's data sets, as stored.
+        text: comments, keyword and content: PNG's texts, OpenEXR's attributes, JPEG's and GIF's one "Comment".
+        sensor: of the mosaic of a camera raw; `pixels` are that mosaic then, white-balanced, with sRGB's curve.
     """
 
     pixels: FloatArray
@@ -44,6 +50,9 @@ class Image:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     lossless: bool = True
+    iptc: bytes | None = None
+    text: tuple[tuple[str, str], ...] = ()
+    sensor: Sensor | None = None
 
     @property
     def height(self) -> int:
@@ -63,7 +72,7 @@ class Image:
     @property
     def has_transparency(self) -> bool:
         """Whether any pixel is less than opaque once rounded to 8 bits: models do not return exactly 1."""
-        return self.alpha is not None and bool(np.any(self.alpha < 254.5 / 255))
+        return self.alpha is not None and bool(self.alpha.min() < 254.5 / 255)
 
     def with_pixels(self, pixels: FloatArray, alpha: FloatArray | None = None) -> Image:
         """The same picture with other pixels, of any size; everything else is carried over.

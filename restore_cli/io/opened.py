@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from restore_cli.io.sensor import Sensor
 
 __all__ = ["MAX_PIXELS", "Metadata", "Opened", "PictureError", "Samples", "check_pixel_count"]
 
@@ -39,6 +42,8 @@ class Metadata:
         xmp: packet.
         dpi: pixels an inch, (across, down), of the picture as stored.
         orientation: the container's own word (TIFF), which goes before EXIF's and XMP's; None without one.
+        iptc: block of data sets, see `iptc`.
+        text: keyword and content of each comment.
     """
 
     icc: bytes | None = None
@@ -46,6 +51,8 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     orientation: int | None = None
+    iptc: bytes | None = None
+    text: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ class Samples:
         keeps_profile: False where a conversion has made the file's profile untrue (CMYK to RGB).
         lossless: as in `Image`.
         is_upright: whether the decoder has applied the orientation already.
+        sensor: for the mosaic of a camera raw.
     """
 
     values: NDArray[Any]
@@ -71,16 +79,25 @@ class Samples:
     keeps_profile: bool = True
     lossless: bool = True
     is_upright: bool = False
+    sensor: Sensor | None = None
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A file whose header has been read; `decode` does the rest while the file is still open."""
+    """A file whose header has been read; `decode` does the rest while the file is still open.
+
+    Args:
+        height, width: of the picture as stored.
+        decode: its samples.
+        metadata: see `Metadata`.
+        frames: how many pictures (pages, frames) the file holds.
+    """
 
     height: int
     width: int
     decode: Callable[[], Samples]
     metadata: Metadata = field(default_factory=Metadata)
+    frames: int = 1
 
 
 def check_pixel_count(height: int, width: int) -> None:

@@ -30,10 +30,23 @@ class Source:
     Attributes:
         path: the file, as the user would type it.
         relative: where below the output folder its result goes, still with the input's own name.
+        frame: which of a file's several pictures, from 0; None for the first, or the only one, of a file whose
+            result is to have its name.
     """
 
     path: Path
     relative: Path
+    frame: int | None = None
+
+    @property
+    def index(self) -> int:
+        """The picture's number in its file."""
+        return self.frame or 0
+
+    @property
+    def ending(self) -> str:
+        """What tells results of one file apart."""
+        return "" if self.frame is None else f"_f{self.frame:03}"
 
 
 def find_pictures(folder: Path, *, recursive: bool = False) -> list[Path]:
@@ -157,7 +170,10 @@ def check_target(target: Path, *, overwrite: bool) -> None:
         if os.path.isdir(target):
             raise OutputError(f"{target} is a folder.", "Choose another --output or --suffix.")
         if not overwrite:
-            raise OutputError(f"{target} exists.", "Add --overwrite or --skip-existing, or choose another --output.")
+            raise OutputError(
+                f"{target} exists.",
+                "Add --overwrite or --skip-existing, --resume to go on with a batch, or choose another --output.",
+            )
     folder = Path(os.path.abspath(target)).parent
     while not os.path.lexists(folder):
         folder = folder.parent
@@ -200,10 +216,11 @@ def _originals(pictures: Sequence[Path], root: Path, made_suffix: str, output: P
 
 def _target(source: Source, folder: Path | None, suffix: str, extension: str, suffix_in_folder: bool) -> Path:
     base = source.path if folder is None else folder / source.relative
-    plain = base.with_name(base.stem + extension)
+    stem = base.stem + source.ending
+    plain = base.with_name(stem + extension)
     if folder is not None and not suffix_in_folder and not is_same_file(plain, source.path):
         return plain
-    return base.with_name(f"{base.stem}{suffix}{extension}")
+    return base.with_name(f"{stem}{suffix}{extension}")
 
 
 def _refuse_collisions(sources: Iterable[Source], targets: Sequence[Path]) -> None:

@@ -13,6 +13,7 @@ from PIL import Image as PillowImage
 
 from restore_cli.io import colour
 from restore_cli.io import exif as tiff_fields
+from restore_cli.io.iptc import PHOTOSHOP, resource
 from restore_cli.io.metadata import bare_exif
 from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
 
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 _X_RESOLUTION = 0x011A
+_IPTC_RESOURCE = 0x0404
+_COMMENT = "Comment"
 _MARKER_BYTES = 65_533  # a JPEG segment's length is 16 bits and counts itself
 
 
@@ -61,17 +64,42 @@ def samples_of(picture: PillowImage.Image, icc: bytes | None = None, lossless: b
     return Samples(values, has_alpha, 255, 8, mode, keeps_profile=keeps_profile, lossless=lossless)
 
 
-def _opened(picture: ImageFile.ImageFile, dpi: tuple[float, float] | None, lossless: bool = True) -> Opened:
+def _opened(
+    picture: ImageFile.ImageFile, dpi: tuple[float, float] | None, lossless: bool = True, frame: int = 0
+) -> Opened:
     info = picture.info
     width, height = picture.size
     check_pixel_count(height, width)
     icc = info.get("icc_profile") or None
+    comment = info.get("comment")
+    iptc = (info.get("photoshop") or {}).get(_IPTC_RESOURCE)
+    metadata = Metadata(
+        icc,
+        bare_exif(info.get("exif")),
+        info.get("xmp") or None,
+        dpi,
+        iptc=iptc if isinstance(iptc, bytes) and iptc else None,
+        text=((_COMMENT, _decoded(comment)),) if comment else (),
+    )
 
     def decode() -> Samples:
+        if frame:
+            picture.seek(frame)
         picture.load()
         return samples_of(picture, icc, lossless)
 
-    return Opened(height, width, decode, Metadata(icc, bare_exif(info.get("exif")), info.get("xmp") or None, dpi))
+    # A JPEG's other pictures are previews and depth maps.
+    is_jpeg = isinstance(picture, JpegImagePlugin.JpegImageFile)
+    return Opened(height, width, decode, metadata, 1 if is_jpeg else getattr(picture, "n_frames", 1))
+
+
+def _decoded(comment: bytes | str) -> str:
+    if isinstance(comment, str):
+        return comment
+    try:
+        return comment.decode()
+    except UnicodeDecodeError:
+        return comment.decode("latin-1")
 
 
 def open_jpeg(stream: BinaryIO) -> Opened:
@@ -90,15 +118,15 @@ def open_jpeg(stream: BinaryIO) -> Opened:
     return _opened(picture, picture.info.get("dpi") if states_dpi else None, lossless=False)
 
 
-def open_webp(stream: BinaryIO) -> Opened:
-    """A WebP picture, or the first frame of an animation."""
+def open_webp(stream: BinaryIO, frame: int = 0) -> Opened:
+    """A WebP picture, or a frame of an animation as it is shown."""
     lossless = _is_lossless_webp(stream)
     stream.seek(0)
     try:
         picture = WebPImagePlugin.WebPImageFile(stream)
     except PillowImage.DecompressionBombError:
         raise PictureError("is a WebP of more than 178 million pixels", "Convert it to PNG or TIFF first.") from None
-    return _opened(picture, None, lossless)
+    return _opened(picture, None, lossless, frame)
 
 
 def _is_lossless_webp(stream: BinaryIO) -> bool:
@@ -114,11 +142,11 @@ def _is_lossless_webp(stream: BinaryIO) -> bool:
     return False
 
 
-def open_gif(stream: BinaryIO) -> Opened:
-    """The first frame of a GIF."""
+def open_gif(stream: BinaryIO, frame: int = 0) -> Opened:
+    """A frame of a GIF as it is shown."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's own, lower limit on pixels; ours comes next
-        return _opened(GifImagePlugin.GifImageFile(stream), None)
+        return _opened(GifImagePlugin.GifImageFile(stream), None, frame=frame)
 
 
 def open_bmp(stream: BinaryIO) -> Opened:
@@ -146,6 +174,13 @@ def encode_jpeg(values: NDArray[np.uint8], metadata: Metadata, quality: int | No
             raise PictureError(f"carries {len(block)} bytes of {key.upper()}, more than a JPEG holds")
         if block:
             extra[key] = name + block if key == "exif" else block
+    if metadata.iptc:
+        resources = PHOTOSHOP + resource(metadata.iptc)
+        if len(resources) > _MARKER_BYTES:
+            raise PictureError(f"carries {len(metadata.iptc)} bytes of IPTC, more than a JPEG holds")
+        extra["extra"] = b"\xff\xed" + (len(resources) + 2).to_bytes(2, "big") + resources
+    if comment := dict(metadata.text).get(_COMMENT):
+        extra["comment"] = comment.encode()[:_MARKER_BYTES]
     if metadata.dpi and max(metadata.dpi) < 65_535.5:
         extra["dpi"] = metadata.dpi
     if metadata.icc:
@@ -156,16 +191,11 @@ def encode_jpeg(values: NDArray[np.uint8], metadata: Metadata, quality: int | No
 
 
 def encode_webp(values: NDArray[np.uint8], metadata: Metadata, quality: int | None) -> bytes:
-    """A WebP file's bytes: lossless, or at the given quality; no grey and no resolution in this format."""
+    """A WebP file's bytes from RGB or RGBA: lossless, or at the given quality; no resolution in this format."""
     buffer = io.BytesIO()
-    icc = metadata.icc
-    if values.shape[2] < 3:
-        values = np.concatenate([colour.grey_to_srgb(values[..., :1], icc), values[..., 1:]], axis=2)
-        icc = None if colour.profile_space(icc) == "GRAY" else icc
     picture = _picture(values)
-    extra = {
-        key: block for key, block in (("icc_profile", icc), ("exif", metadata.exif), ("xmp", metadata.xmp)) if block
-    }
+    blocks = (("icc_profile", metadata.icc), ("exif", metadata.exif), ("xmp", metadata.xmp))
+    extra = {key: block for key, block in blocks if block}
     # exact: colours under transparent pixels are pixels too.
     picture.save(
         buffer,

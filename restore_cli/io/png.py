@@ -5,8 +5,8 @@ files (OpenCV shows the missing part black) and keeps large profiles and packets
 megabyte).
 
 Ignored on purpose: gAMA, cHRM, sRGB, cICP, sBIT and bKGD. The program works on samples as encoded, and most
-programs show a file the same with or without its gAMA. Also lost: text other than XMP, and all frames of an
-animation but its default picture.
+programs show a file the same with or without its gAMA. Of an animation the default picture is number 0; the
+others come from Pillow as they are shown, in 8 bits.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import PngImagePlugin
 
+from restore_cli.io.iptc import in_resources, resource
 from restore_cli.io.metadata import bare_exif
 from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
 from restore_cli.io.pillow import samples_of
@@ -39,16 +40,19 @@ from restore_cli.io.png_chunks import (
     container,
     read_chunks,
 )
+from restore_cli.io.png_rows import decode_rows, is_large, write_rows
 
-__all__ = ["encode_png", "open_png"]
+__all__ = ["open_png", "write_png"]
 
 _XMP_KEY = b"XML:com.adobe.xmp"
+_IPTC_KEY = b"Raw profile type iptc"
+_COMMENT_KEY = b"Comment"
 _DEPTHS = {GREY: (1, 2, 4, 8, 16), PALETTE: (1, 2, 4, 8)}
 _MAX_METADATA = 64 * 1024 * 1024  # inflated; the largest profiles and packets seen are a few megabytes
 
 
-def open_png(stream: BinaryIO) -> Opened:
-    """A PNG picture, with everything checked but the compressed pixels, which `decode` checks."""
+def open_png(stream: BinaryIO, frame: int = 0) -> Opened:
+    """A PNG picture or a frame of one, with all checked but the compressed pixels, which `decode` checks."""
     stream.seek(len(SIGNATURE))
     chunks = list(read_chunks(stream, with_pixels=False))
     if not chunks or chunks[0][0] != b"IHDR" or len(chunks[0][1]) != 13:
@@ -66,16 +70,45 @@ def open_png(stream: BinaryIO) -> Opened:
         raise PictureError("has no palette for its colours")
 
     def decode() -> Samples:
-        stream.seek(len(SIGNATURE))
-        pixels = [chunk for chunk in read_chunks(stream) if chunk[0] == b"IDAT"]
-        check_pixels(header, [data for _, data in pixels])
+        if frame:
+            return _decode_frame(header, stream, frame)
         transparent = next((data for name, data in chunks if name == b"tRNS"), None)
-        if header.depth == 16:
-            return _decode_deep(header, pixels, transparent)
         palette = [chunk for chunk in chunks if chunk[0] in (b"PLTE", b"tRNS")] if header.colour == PALETTE else []
-        return _decode_shallow(header, palette + pixels, transparent)
 
-    return Opened(header.height, header.width, decode, _metadata(chunks))
+        def decode_pixels(header: Header, pixels: list[Chunk]) -> Samples:
+            if header.depth == 16:
+                return _decode_deep(header, pixels, transparent)
+            return _decode_shallow(header, (palette if header.colour == PALETTE else []) + pixels, transparent)
+
+        stream.seek(len(SIGNATURE))
+        pixels = (chunk for chunk in read_chunks(stream) if chunk[0] == b"IDAT")
+        if is_large(header):
+            return decode_rows(header, (data for _, data in pixels), decode_pixels)
+        whole = list(pixels)
+        check_pixels(header, [data for _, data in whole])
+        return decode_pixels(header, whole)
+
+    return Opened(header.height, header.width, decode, _metadata(chunks), _frames(chunks))
+
+
+def _frames(chunks: list[Chunk]) -> int:
+    """How many pictures there are: the default one counts even where the animation leaves it out."""
+    names = [name for name, _ in chunks]
+    control = next((data for name, data in chunks if name == b"acTL" and len(data) == 8), None)
+    if control is None:
+        return 1
+    default_is_first = b"fcTL" in names[: names.index(b"IDAT")]
+    return max(1, int.from_bytes(control[:4], "big") + (not default_is_first))
+
+
+def _decode_frame(header: Header, stream: BinaryIO, frame: int) -> Samples:
+    if header.depth == 16:  # which Pillow would reduce to 8 without a word
+        raise PictureError("is an animation of 16 bits, of which only the first picture is read")
+    stream.seek(0)
+    picture = PngImagePlugin.PngImageFile(stream)
+    picture.seek(frame)
+    picture.load()
+    return samples_of(picture)
 
 
 def _decode_shallow(header: Header, chunks: list[Chunk], transparent: bytes | None) -> Samples:
@@ -121,21 +154,38 @@ def _with_transparent_colour(samples: Samples, transparent: bytes, scale: int) -
 
 
 def _metadata(chunks: list[Chunk]) -> Metadata:
-    icc = exif = xmp = dpi = None
+    icc = exif = xmp = dpi = iptc = None
+    text: list[tuple[str, str]] = []
     for name, data in chunks:
         if name == b"iCCP":
             icc = _inflated(data.partition(b"\0")[2][1:])
         elif name == b"eXIf":
             exif = bare_exif(data)
         elif name == b"iTXt" and data.startswith(_XMP_KEY + b"\0"):
-            xmp = _international_text(data)
+            xmp = _international_text(data[len(_XMP_KEY) + 1 :]) or None
         elif name in (b"tEXt", b"zTXt") and data.startswith((b"Raw profile type exif\0", b"Raw profile type APP1\0")):
-            exif = exif or _raw_profile(name, data)
+            exif = exif or bare_exif(_raw_profile(name, data))
+        elif name in (b"tEXt", b"zTXt") and data.startswith(_IPTC_KEY + b"\0"):
+            iptc = iptc or in_resources(_raw_profile(name, data) or b"")
+        elif name in (b"tEXt", b"zTXt", b"iTXt") and (pair := _text(name, data)):
+            text.append(pair)
         elif name == b"pHYs" and len(data) == 9:
             across, down, unit = struct.unpack(">IIB", data)
             if unit == 1 and across and down:
                 dpi = (_per_inch(across), _per_inch(down))
-    return Metadata(icc, exif, xmp, dpi)
+    return Metadata(icc, exif, xmp, dpi, iptc=iptc, text=tuple(text))
+
+
+def _text(name: bytes, data: bytes) -> tuple[str, str] | None:
+    """Keyword and content of a text chunk; None for those that hold other programs' blocks."""
+    keyword, _, rest = data.partition(b"\0")
+    if not keyword or keyword.startswith(b"Raw profile type "):
+        return None
+    if name == b"iTXt":
+        content = _international_text(rest)
+        return (keyword.decode("latin-1"), content.decode("utf-8", "replace")) if content is not None else None
+    plain = _inflated(rest[1:]) if name == b"zTXt" else rest
+    return (keyword.decode("latin-1"), plain.decode("latin-1")) if plain is not None else None
 
 
 def _per_inch(per_metre: int) -> float:
@@ -154,35 +204,38 @@ def _inflated(data: bytes) -> bytes | None:
     return plain if inflate.eof and plain else None
 
 
-def _international_text(data: bytes) -> bytes | None:
-    rest = data[len(_XMP_KEY) + 1 :]
+def _international_text(rest: bytes) -> bytes | None:
+    """The content of an iTXt chunk, UTF-8, from what follows its keyword: two flags, language, translation."""
     is_compressed = rest[:1] == b"\1"
     text = rest[2:].partition(b"\0")[2].partition(b"\0")[2]
-    return (_inflated(text) if is_compressed else text) or None
+    return _inflated(text) if is_compressed else text
 
 
 def _raw_profile(name: bytes, data: bytes) -> bytes | None:
-    """EXIF as ImageMagick puts it into text: a name and a length on lines of their own, then hexadecimal."""
+    """A block as ImageMagick puts it into text: a name and a length on lines of their own, then hexadecimal."""
     text = data.partition(b"\0")[2]
     plain = _inflated(text[1:]) if name == b"zTXt" else text
     try:
-        return bare_exif(bytes.fromhex("".join((plain or b"").decode("latin-1").split()[2:])))
+        return bytes.fromhex("".join((plain or b"").decode("latin-1").split()[2:]))
     except ValueError:
         return None
 
 
-def encode_png(values: NDArray[np.uint8] | NDArray[np.uint16], metadata: Metadata) -> bytes:
-    """A PNG file's bytes.
+def write_png(stream: BinaryIO, values: NDArray[np.uint8] | NDArray[np.uint16], metadata: Metadata) -> None:
+    """A PNG file.
 
     Args:
+        stream: to write to.
         values: (H, W, C) uint8 or uint16: grey, grey and alpha, RGB, RGBA.
         metadata: profile, EXIF, XMP and resolution go in, all of them.
     """
     height, width, channels = values.shape
     shape = {1: GREY, 2: GREY_ALPHA, 3: RGB, 4: RGB_ALPHA}[channels]
     header = Header(width, height, 8 * values.dtype.itemsize, shape, 0, 0, 0)
+    if is_large(header):
+        return write_rows(stream, header, _metadata_chunks(metadata), values)
     pixels = [chunk for chunk in read_chunks(io.BytesIO(_encoded(values)[len(SIGNATURE) :])) if chunk[0] == b"IDAT"]
-    return container(header, _metadata_chunks(metadata) + pixels)
+    stream.write(container(header, _metadata_chunks(metadata) + pixels))
 
 
 def _encoded(values: NDArray[Any]) -> bytes:
@@ -211,6 +264,26 @@ def _metadata_chunks(metadata: Metadata) -> list[Chunk]:
             chunks.append((b"pHYs", struct.pack(">IIB", across, down, 1)))
     if metadata.xmp:
         chunks.append((b"iTXt", _XMP_KEY + b"\0\0\0\0\0" + metadata.xmp))
+    if metadata.iptc:
+        block = resource(metadata.iptc)
+        chunks.append((b"zTXt", _IPTC_KEY + b"\0\0" + zlib.compress(b"\niptc\n%8d\n%s\n" % (len(block), _hex(block)))))
+    for keyword, content in metadata.text:
+        chunks.append(_text_chunk(keyword, content))
     if metadata.exif:
         chunks.append((b"eXIf", metadata.exif))
     return chunks
+
+
+def _hex(block: bytes) -> bytes:
+    digits = block.hex().encode()
+    return b"\n".join(digits[at : at + 72] for at in range(0, len(digits), 72))
+
+
+def _text_chunk(keyword: str, content: str) -> Chunk:
+    """In Latin-1 where that suffices; a keyword has 1 to 79 characters."""
+    key = keyword.encode("latin-1", "replace").replace(b"\0", b"")[:79] or _COMMENT_KEY
+    content = content.replace("\0", "")
+    try:
+        return b"tEXt", key + b"\0" + content.encode("latin-1")
+    except UnicodeEncodeError:
+        return b"iTXt", key + b"\0\0\0\0\0" + content.encode("utf-8", "replace")

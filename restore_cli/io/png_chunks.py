@@ -10,7 +10,7 @@ from typing import BinaryIO, NamedTuple, TypeAlias
 
 from restore_cli.io.opened import PictureError
 
-__all__ = ["Chunk", "Header", "check_pixels", "container", "read_chunks"]
+__all__ = ["Chunk", "Header", "check_pixels", "chunk_bytes", "container", "read_chunks"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 GREY, RGB, PALETTE, GREY_ALPHA, RGB_ALPHA = 0, 2, 3, 4, 6
@@ -110,7 +110,9 @@ def check_pixels(header: Header, parts: list[bytes]) -> None:
 def container(header: Header, middle: list[Chunk]) -> bytes:
     """A PNG file's bytes."""
     chunks = [(b"IHDR", struct.pack(">IIBBBBB", *header)), *middle, (b"IEND", b"")]
-    return SIGNATURE + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))
-        for name, data in chunks
-    )
+    return SIGNATURE + b"".join(chunk_bytes(name, data) for name, data in chunks)
+
+
+def chunk_bytes(name: bytes, data: bytes) -> bytes:
+    """A chunk as it lies in the file."""
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(name)))

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import io
 import re
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from restore_cli.io import canvas
 from restore_cli.io.opened import Opened, PictureError, Samples, check_pixel_count
 
-__all__ = ["encode_pnm", "open_pnm"]
+__all__ = ["open_pnm", "write_pnm"]
 
+_TEXT_BYTES = 1024 * 1024
 _COMMENT = re.compile(rb"#[^\r\n]*")
 
 
@@ -28,21 +32,30 @@ def open_pnm(stream: BinaryIO) -> Opened:
     deep = peak > 255
 
     def decode() -> Samples:
-        wanted = height * width * channels
-        if kind == 4:
-            rows = _exactly(stream, height * ((width + 7) // 8)).reshape(height, -1)
-            values = np.unpackbits(rows, axis=1, count=width)
-        elif kind > 4:
-            values = _exactly(stream, wanted * (2 if deep else 1)).view(">u2" if deep else np.uint8)
-        else:
-            values = _plain(stream.read(), wanted, is_bitmap)
-        if values.max() > peak:
-            raise PictureError(f"has a sample above its own white level of {peak}")
-        if is_bitmap:  # 1 is ink
-            values = 1 - values
+        sample = np.dtype(np.uint16 if deep else np.uint8)
+        row_bytes = (width + 7) // 8 if kind == 4 else width * channels * sample.itemsize
+        # Before room is made for what cannot come. Written out, a sample takes a digit at least.
+        start = stream.tell()
+        if stream.seek(0, io.SEEK_END) - start < height * (row_bytes if kind > 3 else width * channels):
+            raise PictureError("is cut short")
+        stream.seek(start)
+        values = canvas.empty((height, width, channels), sample)
+        plain = _plain(stream, is_bitmap) if kind < 4 else None
+        for rows in canvas.bands(height, row_bytes * 8):
+            part = values[rows]
+            if plain is not None:
+                stored: NDArray[Any] = plain(part.size).reshape(part.shape)
+            else:
+                stored = _exactly(stream, len(part) * row_bytes)
+                if kind == 4:
+                    stored = np.unpackbits(stored.reshape(len(part), -1), axis=1, count=width)
+                stored = stored.view(sample.newbyteorder(">")).reshape(part.shape)
+            if stored.max() > peak:
+                raise PictureError(f"has a sample above its own white level of {peak}")
+            part[:] = 1 - stored if is_bitmap else stored  # 1 is ink
         mode = "1" if is_bitmap else {1: "L", 3: "RGB"}[channels] + (";16" if deep else "")
         return Samples(
-            values.reshape(height, width, channels),
+            values,
             False,
             peak,
             16 if deep else 8,
@@ -76,24 +89,42 @@ def _exactly(stream: BinaryIO, size: int) -> NDArray[np.uint8]:
     return np.frombuffer(data, np.uint8)
 
 
-def _plain(text: bytes, wanted: int, is_bitmap: bool) -> NDArray[Any]:
-    text = _COMMENT.sub(b"", text)
-    # In a plain bitmap the digits need no space between them.
-    words = list(re.sub(rb"\s", b"", text).decode("latin-1")) if is_bitmap else text.split()
-    if len(words) < wanted:
-        raise PictureError("is cut short")
-    try:
-        values = np.array(words[:wanted]).astype(np.int64)
-    except ValueError:
-        raise PictureError("is damaged: it holds something that is not a number") from None
-    if values.min() < 0:
-        raise PictureError("is damaged: it holds a negative sample")
-    return values
+def _plain(stream: BinaryIO, is_bitmap: bool) -> Callable[[int], NDArray[np.int64]]:
+    """What gives the next so many samples of those written out as text, of which a part is read at a time."""
+    words: list[bytes] = []
+    rest = b""
+
+    def following(wanted: int) -> NDArray[np.int64]:
+        nonlocal words, rest
+        while len(words) < wanted:
+            read = stream.read(_TEXT_BYTES)
+            text = rest + read
+            # Cut where that splits neither a number nor a comment.
+            spaces = (b"\n", b"\r") if b"#" in text else (b"\n", b"\r", b" ", b"\t")
+            is_whole = not read or (is_bitmap and b"#" not in text)
+            end = len(text) if is_whole else 1 + max(text.rfind(space) for space in spaces)
+            rest = text[end:]
+            # In a plain bitmap the digits need no space between them.
+            text = _COMMENT.sub(b"", text[:end])
+            words += [b"%c" % digit for digit in b"".join(text.split())] if is_bitmap else text.split()
+            if not read and len(words) < wanted:
+                raise PictureError("is cut short")
+        try:
+            values = np.array(words[:wanted]).astype(np.int64)
+        except ValueError:
+            raise PictureError("is damaged: it holds something that is not a number") from None
+        words = words[wanted:]
+        if values.min() < 0:
+            raise PictureError("is damaged: it holds a negative sample")
+        return values
+
+    return following
 
 
-def encode_pnm(values: NDArray[np.uint8] | NDArray[np.uint16]) -> bytes:
-    """A binary PGM (one channel) or PPM (three) file's bytes; this format holds no metadata."""
+def write_pnm(stream: BinaryIO, values: NDArray[np.uint8] | NDArray[np.uint16]) -> None:
+    """A binary PGM (one channel) or PPM (three); this format holds no metadata."""
     height, width, channels = values.shape
     deep = values.dtype == np.uint16
-    head = f"P{5 if channels == 1 else 6}\n{width} {height}\n{65535 if deep else 255}\n".encode()
-    return head + values.astype(">u2" if deep else np.uint8).tobytes()
+    stream.write(f"P{5 if channels == 1 else 6}\n{width} {height}\n{65535 if deep else 255}\n".encode())
+    for rows in canvas.bands(height, values.nbytes // height):
+        stream.write(values[rows].astype(">u2" if deep else np.uint8).tobytes())

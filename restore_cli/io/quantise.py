@@ -29,16 +29,16 @@ def quantise(values: NDArray[np.float32], bit_depth: int) -> NDArray[Any]:
     return samples
 
 
-def dithered(colours: FloatArray) -> NDArray[np.uint8]:
+def dithered(colours: FloatArray, first_row: int = 0) -> NDArray[np.uint8]:
     """(H, W, C) as 8 bits, up or down by a pattern so that the mean over a few pixels is right: no bands.
 
     One threshold a pixel for all its channels: grey stays grey. No random numbers: the same picture gives the
     same file. A sample that is a level already keeps it. The pattern is interleaved gradient noise (Jimenez, Next
     Generation Post Processing in Call of Duty: Advanced Warfare, SIGGRAPH 2014), whose 3x3 neighbourhoods hold all
-    thresholds evenly.
+    thresholds evenly; a part of a picture gets its part of the pattern by `first_row`.
     """
     height, width = colours.shape[:2]
-    across, down = np.arange(width) * 0.06711056, np.arange(height) * 0.00583715
+    across, down = np.arange(width) * 0.06711056, (np.arange(height) + first_row) * 0.00583715
     samples = np.empty(colours.shape, np.uint8)
     for row in range(height):  # by rows, or the thresholds in double precision would outweigh the picture
         noise = np.modf(52.9829189 * np.modf(across + down[row])[0])[0]

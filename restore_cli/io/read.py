@@ -3,74 +3,111 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
-from restore_cli.errors import InputError
-from restore_cli.io import metadata
+from restore_cli.errors import InputError, RestoreError
+from restore_cli.io import canvas, metadata
 from restore_cli.io.formats import READABLE_SUFFIXES, sniff
 from restore_cli.io.image import FloatArray, Image
-from restore_cli.io.opened import Opened, PictureError, Samples
+from restore_cli.io.opened import Metadata, Opened, PictureError, Samples
 
-__all__ = ["READABLE_SUFFIXES", "read_image", "read_size"]
+__all__ = ["READABLE_SUFFIXES", "read_header", "read_image", "read_metadata", "read_size"]
 
 _GET_IT_AGAIN = "Copy or download it again."
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, frame: int = 0) -> Image:
     """The picture in a file, whatever its suffix says.
 
     The orientation of EXIF (or the TIFF tag, or XMP) is applied and reset. A palette becomes RGB, CMYK
-    becomes sRGB through its profile, other colours stay as encoded. Of a TIFF the first page that is no preview
-    is read, of anything animated the first picture.
+    becomes sRGB through its profile, other colours stay as encoded.
+
+    Args:
+        path: of the file.
+        frame: of a TIFF's pages that are no previews, of an animation's frames as they are shown, or of HEIF's
+            pictures; `restore_cli.io.frames` counts them.
 
     Raises:
         InputError: whatever is wrong with the file, in one line.
     """
     with _stream_of(path) as (stream, name), _explained(path):
-        opened = _decoder(name)(stream)
+        opened = open_picture(stream, name, frame)
+        if not 0 <= frame < opened.frames:
+            raise PictureError(f"has no picture {frame}; it has {opened.frames}", "The first is number 0.")
         return _image(opened, opened.decode(), name)
 
 
-def read_size(path: Path) -> tuple[int, int]:
+def read_size(path: Path, frame: int = 0) -> tuple[int, int]:
     """(height, width) after orientation, from the header alone: what follows it may yet be damaged.
+
+    Args:
+        path, frame: as for `read_image`.
 
     Raises:
         InputError: as `read_image`.
     """
     with _stream_of(path) as (stream, name), _explained(path):
-        opened = _decoder(name)(stream)
+        opened = open_picture(stream, name, frame)
         turned = _orientation(opened) >= 5
         return (opened.width, opened.height) if turned else (opened.height, opened.width)
 
 
-def _decoder(name: str) -> Callable[[BinaryIO], Opened]:
-    # Imported on use: listing commands and `--help` need none of these.
-    if name == "PNG":
-        from restore_cli.io.png import open_png
+def read_metadata(path: Path) -> Metadata:
+    """What the file says about its picture, as stored, from the header alone.
 
-        return open_png
-    if name == "TIFF":
-        from restore_cli.io.tiff import open_tiff
+    Raises:
+        InputError: as `read_image`.
+    """
+    return read_header(path).metadata
 
-        return open_tiff
-    if name == "PPM":
-        from restore_cli.io.pnm import open_pnm
 
-        return open_pnm
-    from restore_cli.io import pillow
+def read_header(path: Path) -> Opened:
+    """Size, metadata and number of pictures; its `decode` is of no use any more, for the file is closed.
 
-    return {
-        "JPEG": pillow.open_jpeg,
-        "WEBP": pillow.open_webp,
-        "GIF": pillow.open_gif,
-        "BMP": pillow.open_bmp,
-    }[name]
+    Raises:
+        InputError: as `read_image`.
+    """
+    with _stream_of(path) as (stream, name), _explained(path):
+        return open_picture(stream, name)
+
+
+# Imported on use: listing commands and `--help` need none of these.
+_OPENERS = {
+    "PNG": ("png", "open_png"),
+    "TIFF": ("tiff", "open_tiff"),
+    "PPM": ("pnm", "open_pnm"),
+    "JPEG": ("pillow", "open_jpeg"),
+    "WEBP": ("pillow", "open_webp"),
+    "GIF": ("pillow", "open_gif"),
+    "BMP": ("pillow", "open_bmp"),
+    "AVIF": ("avif", "open_avif"),
+    "HEIF": ("heif", "open_heif"),
+    "JXL": ("jxl", "open_jxl"),
+    "EXR": ("exr", "open_exr"),
+    "HDR": ("hdr", "open_hdr"),
+    "RAW": ("raw", "open_raw"),
+}
+_OF_SEVERAL = {"PNG", "TIFF", "WEBP", "GIF", "AVIF", "HEIF"}
+
+
+def open_picture(stream: BinaryIO, name: str, frame: int = 0) -> Opened:
+    """The picture in a stream of the format that `sniff` named, its header read; `frame` as in `read_image`.
+
+    Raises:
+        PictureError: what is wrong with the file; the libraries raise anything else.
+    """
+    module, function = _OPENERS[name]
+    opener = getattr(importlib.import_module(f"restore_cli.io.{module}"), function)
+    opened: Opened = opener(stream, frame) if name in _OF_SEVERAL else opener(stream)
+    return opened
 
 
 @contextlib.contextmanager
@@ -91,19 +128,23 @@ def _stream_of(path: Path) -> Iterator[tuple[BinaryIO, str]]:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"{shown} cannot be opened: {reason}.") from error
+    from restore_cli.io.raw import is_camera_raw
+
     with stream:
         try:
-            head = stream.read(16)
+            head = stream.read(64)
             stream.seek(0)
         except OSError as error:
             raise InputError(f"{shown} cannot be read: {error.strerror}.") from error
         if not head:
             raise InputError(f"{shown} is empty.", _GET_IT_AGAIN)
         name = sniff(head)
+        if name == "TIFF" and is_camera_raw(stream):
+            name = "RAW"
         if name is None:
             raise InputError(
                 f"{shown} is not a picture this program reads: it starts with {head[:8]!r}.",
-                "Accepted: PNG, JPEG, TIFF, WebP, BMP, PPM, GIF.",
+                "Accepted: PNG, JPEG, TIFF, WebP, AVIF, HEIF, JPEG XL, OpenEXR, HDR, BMP, PPM, GIF, camera raws.",
             )
         yield stream, name
 
@@ -113,6 +154,8 @@ def _explained(path: Path) -> Iterator[None]:
     """Whatever the decoders raise, as one `InputError` with the file's name."""
     try:
         yield
+    except RestoreError:
+        raise
     except PictureError as error:
         raise InputError(f"{shown_name(path)} {error.found}.", error.hint or _GET_IT_AGAIN) from error
     except MemoryError as error:
@@ -147,19 +190,16 @@ def _orientation(opened: Opened) -> int:
 
 
 def _image(opened: Opened, samples: Samples, name: str) -> Image:
-    values = samples.values
-    if values.dtype.kind == "f" and (wrong := int(values.size - np.isfinite(values).sum())):
-        raise PictureError(f"holds {wrong} samples that are not numbers or infinite", "Replace them first.")
     orientation = _orientation(opened)
-    if not samples.is_upright:
-        values = _upright(values, orientation)
-    scaled: FloatArray = np.divide(values, samples.peak, dtype=np.float32)
-    pixels = scaled[..., :-1] if samples.has_alpha else scaled
+    pixels, alpha = _scaled(
+        samples if samples.is_upright else replace(samples, values=_upright(samples.values, orientation))
+    )
     stored = opened.metadata
-    dpi = stored.dpi[::-1] if stored.dpi and orientation >= 5 else stored.dpi
+    dpi = stored.dpi or metadata.resolution_of(stored.exif)
+    dpi = dpi[::-1] if dpi and orientation >= 5 else dpi
     return Image(
-        pixels=np.ascontiguousarray(pixels),
-        alpha=np.ascontiguousarray(np.clip(scaled[..., -1], 0, 1)) if samples.has_alpha else None,
+        pixels=pixels,
+        alpha=alpha,
         bit_depth=samples.bit_depth,
         source_format=name,
         source_mode=samples.mode,
@@ -168,7 +208,31 @@ def _image(opened: Opened, samples: Samples, name: str) -> Image:
         xmp=metadata.upright_xmp(stored.xmp) if stored.xmp else None,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,
         lossless=samples.lossless,
+        iptc=stored.iptc,
+        text=stored.text,
+        sensor=samples.sensor.turned(orientation, opened.height, opened.width) if samples.sensor else None,
     )
+
+
+def _scaled(samples: Samples) -> tuple[FloatArray, FloatArray | None]:
+    """Colours and alpha, black or transparent 0 and white or opaque 1."""
+    height, width, channels = samples.values.shape
+    colours = channels - samples.has_alpha
+    pixels: FloatArray = canvas.empty((height, width, colours))
+    alpha: FloatArray | None = canvas.empty((height, width)) if samples.has_alpha else None
+    wrong = 0
+    for block in canvas.blocks(height, width):
+        values = samples.values[block]
+        if values.dtype.kind == "f":
+            wrong += int(values.size - np.isfinite(values).sum())
+        if wrong:
+            continue
+        np.divide(values[..., :colours], samples.peak, out=pixels[block], dtype=np.float32)
+        if alpha is not None:
+            alpha[block] = np.clip(np.divide(values[..., colours], samples.peak, dtype=np.float32), 0, 1)
+    if wrong:
+        raise PictureError(f"holds {wrong} samples that are not numbers or infinite", "Replace them first.")
+    return pixels, alpha
 
 
 def _upright(values: NDArray[Any], orientation: int) -> NDArray[Any]:

@@ -16,6 +16,7 @@ import logging
 import mmap
 import struct
 import warnings
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,8 +24,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
-from restore_cli.io import colour
+from restore_cli.io import canvas, colour, iptc
 from restore_cli.io import exif as tiff_fields
+from restore_cli.io.metadata import resolution_in
 from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
 from restore_cli.io.pillow import samples_of
 from restore_cli.io.tiff_parts import COMPRESSIONS, assembled, quiet_stderr
@@ -32,28 +34,32 @@ from restore_cli.io.tiff_parts import COMPRESSIONS, assembled, quiet_stderr
 if TYPE_CHECKING:
     from tifffile import TiffPage
 
-__all__ = ["encode_tiff", "open_tiff"]
+__all__ = ["metadata_of", "open_tiff", "write_tiff"]
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # or its complaints go to stderr
 
 _ICC, _XMP, _DNG_VERSION = 34675, 700, 50706
 # What tells of the picture rather than of the file's layout: description, make, model, page name, software,
-# date, artist, host, rating, copyright, IPTC, and Windows' title, comment, author, keywords and subject.
-_DESCRIPTIVE = {270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, 33723, *range(40091, 40096)}
+# date, artist, host, rating, copyright, and Windows' title, comment, author, keywords and subject.
+_DESCRIPTIVE = {270, 271, 272, 285, 305, 306, 315, 316, 18246, 18249, 33432, *range(40091, 40096)}
+_IPTC, _PHOTOSHOP = 33723, 34377
+_CLASSIC_BYTES = 2**32 - 2**26  # offsets have 32 bits, and what hardly compresses may grow
 _LAST_OF_LAYOUT = 400  # the tags up to here say how to read the pixels
 _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _MASK, _CMYK = 0, 1, 2, 3, 4, 5
 _COLOURS = {_WHITE_IS_ZERO: 1, _GREY: 1, _RGB: 3, _PALETTE: 1, _MASK: 1, _CMYK: 4}
 
 
-def open_tiff(stream: BinaryIO) -> Opened:
-    """A TIFF or BigTIFF picture."""
+def open_tiff(stream: BinaryIO, frame: int = 0) -> Opened:
+    """A page of a TIFF or BigTIFF; previews do not count."""
     import tifffile
 
     data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     pages = tifffile.TiffFile(stream).pages
-    page = next((page for page in pages if isinstance(page, tifffile.TiffPage) and not page.is_reduced), None)
+    found = _pictures(pages)
+    page = found[min(frame, len(found) - 1)] if found else None
     if page is None or _DNG_VERSION in page.tags:
         raise PictureError("looks like a camera raw file", "Develop it to a 16-bit TIFF first.")
+    frames = len(found)
     facts = (page.imagelength, page.imagewidth, page.samplesperpixel, page.photometric, page.compression)
     if not all(isinstance(fact, int) for fact in facts):  # a damaged tag may come out as a tuple or a float
         raise PictureError("is damaged: what it says about itself makes no sense")
@@ -78,10 +84,26 @@ def open_tiff(stream: BinaryIO) -> Opened:
             return _samples(page, assembled(page, data), icc)
         return _decoded_by_libtiff(page, stream, icc)
 
-    return Opened(page.imagelength, page.imagewidth, decode, _metadata(directory))
+    return Opened(page.imagelength, page.imagewidth, decode, metadata_of(directory), frames)
 
 
-def _metadata(directory: tiff_fields.Directory) -> Metadata:
+def _pictures(pages: Iterable[Any]) -> list[TiffPage]:
+    """The pages that are no previews; what is damaged behind the first of them does not count."""
+    import tifffile
+
+    found: list[TiffPage] = []
+    try:
+        for page in pages:
+            if isinstance(page, tifffile.TiffPage) and not page.is_reduced:
+                found.append(page)
+    except Exception:
+        if not found:
+            raise
+    return found
+
+
+def metadata_of(directory: tiff_fields.Directory) -> Metadata:
+    """What the tags of a picture say about it."""
     entries = directory.entries
     described = tiff_fields.Directory(
         directory.order,
@@ -96,23 +118,22 @@ def _metadata(directory: tiff_fields.Directory) -> Metadata:
         icc=entries[_ICC].data if _ICC in entries else None,
         exif=exif,
         xmp=entries[_XMP].data if _XMP in entries else None,
-        dpi=_resolution(directory),
+        dpi=resolution_in(directory),
         orientation=directory.number(274),
+        iptc=_iptc(directory),
     )
 
 
-def _resolution(directory: tiff_fields.Directory) -> tuple[float, float] | None:
-    per_inch = {2: 1.0, 3: 2.54}.get(directory.number(296) or 2)
-    values = []
-    for tag in (282, 283):
-        entry = directory.entries.get(tag)
-        if entry is None or entry.kind != 5:
-            return None
-        above, below = struct.unpack_from(directory.order + "II", entry.data)
-        if per_inch is None or not above or not below:
-            return None
-        values.append(round(above / below * per_inch, 4))
-    return values[0], values[1]
+def _iptc(directory: tiff_fields.Directory) -> bytes | None:
+    entry = directory.entries.get(_IPTC)
+    if entry is None:
+        resources = directory.entries.get(_PHOTOSHOP)
+        return None if resources is None else iptc.in_resources(resources.data)
+    # Often stored as numbers of 32 bits, which fills it up, and by some programs turns the bytes of each around.
+    block = entry.data
+    if block[:1] != b"\x1c" and block[3:4] == b"\x1c" and len(block) % 4 == 0:
+        block = np.frombuffer(block, "<u4").astype(">u4").tobytes()
+    return block or None
 
 
 def _samples(page: TiffPage, stored: NDArray[Any], icc: bytes | None) -> Samples:
@@ -122,35 +143,38 @@ def _samples(page: TiffPage, stored: NDArray[Any], icc: bytes | None) -> Samples
     has_alpha = stored.shape[2] > colours
     is_float = stored.dtype.kind == "f"
     peak = 1.0 if is_float else float(2**bits - 1)
-    values, alpha = stored[..., :colours], stored[..., colours:]
     depth = 32 if is_float or bits > 16 else 16 if bits > 8 else 8
-    keeps_profile = True
-    if photometric == _WHITE_IS_ZERO:
-        values = (1 if is_float else int(peak)) - values
-    elif photometric == _PALETTE:
-        if is_float:
-            raise PictureError("has a palette of floats")
-        values = _through_palette(page, values)
-        alpha = (alpha * (255 / peak) + 0.5).astype(np.uint8)
-        peak, depth = 255.0, 8
-    if has_alpha and page.extrasamples and int(page.extrasamples[0]) == 1:
-        values = _straight(values, alpha, peak)
-    if photometric == _CMYK:
-        if is_float:
-            raise PictureError("holds CMYK floats", "Convert it to RGB first.")
-        ink = values if depth == 8 else (values // 257).astype(np.uint8)
-        values = colour.cmyk_to_srgb(np.ascontiguousarray(ink), icc)
-        alpha = alpha if depth == 8 else (alpha // 257).astype(np.uint8)
-        peak, depth, keeps_profile = 255.0, 8, False
+    if is_float and photometric in (_PALETTE, _CMYK):
+        kind = "a palette of" if photometric == _PALETTE else "CMYK"
+        raise PictureError(f"holds {kind} floats", "Convert it to RGB first.")
+    is_premultiplied = has_alpha and page.extrasamples and int(page.extrasamples[0]) == 1
+
+    def converted(rows: NDArray[Any]) -> NDArray[Any]:
+        values, alpha = rows[..., :colours], rows[..., colours:]
+        if photometric == _WHITE_IS_ZERO:
+            values = (1 if is_float else int(peak)) - values
+        elif photometric == _PALETTE:
+            values = _through_palette(page, values)
+            alpha = (alpha * (255 / peak) + 0.5).astype(np.uint8)
+        if is_premultiplied:
+            values = _straight(values, alpha, 255.0 if photometric == _PALETTE else peak)
+        if photometric == _CMYK:
+            ink = values if depth == 8 else (values // 257).astype(np.uint8)
+            values = colour.cmyk_to_srgb(np.ascontiguousarray(ink), icc)
+            alpha = alpha if depth == 8 else (alpha // 257).astype(np.uint8)
+        return np.concatenate([values, alpha], axis=2) if has_alpha else values
+
+    is_plain = photometric in (_GREY, _RGB, _MASK) and not is_premultiplied
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[colours] if photometric != _PALETTE else "P"
     mode = ("1" if bits == 1 else mode) + ("A" if has_alpha else "") + ("" if bits <= 8 else f";{bits}{'f' * is_float}")
+    is_reduced = photometric in (_PALETTE, _CMYK)
     return Samples(
-        np.concatenate([values, alpha], axis=2) if has_alpha else values,
+        stored if is_plain else canvas.by_rows(converted, stored),
         has_alpha,
-        peak,
-        depth,
+        255.0 if is_reduced else peak,
+        8 if is_reduced else depth,
         {"L;16": "I;16", "L;32f": "F", "L;32": "I"}.get(mode, mode),
-        keeps_profile=keeps_profile,
+        keeps_profile=photometric != _CMYK,
     )
 
 
@@ -193,10 +217,11 @@ def _decoded_by_libtiff(page: TiffPage, stream: BinaryIO, icc: bytes | None) -> 
     return replace(samples_of(picture, icc), is_upright=True)  # Pillow has turned it
 
 
-def encode_tiff(values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> bytes:
-    """A TIFF file's bytes: deflate, horizontal differences for whole numbers, alpha straight.
+def write_tiff(stream: BinaryIO, values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> None:
+    """A TIFF, or BigTIFF from four gigabytes on: deflate, horizontal differences for whole numbers, alpha straight.
 
     Args:
+        stream: empty, to write to and read from.
         values: (H, W, C) uint8, uint16 or float32: grey or RGB, with `has_alpha` one channel more.
         has_alpha: see above.
         metadata: all of it goes in; offsets inside EXIF's maker note may lose their meaning, for it moves.
@@ -208,12 +233,13 @@ def encode_tiff(values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> by
     fields: list[tuple[int, int, int, Any, bool]] = []
     if metadata.xmp:
         fields.append((_XMP, 1, len(metadata.xmp), metadata.xmp, True))
+    if metadata.iptc:
+        fields.append((_IPTC, 7, len(metadata.iptc), metadata.iptc, True))
     for tag, entry in (directory.entries if directory else {}).items():
         if tag in _DESCRIPTIVE:
             fields.append((tag, entry.kind, entry.count, entry.data, True))
-    buffer = io.BytesIO()
     tifffile.imwrite(
-        buffer,
+        stream,
         values if values.shape[2] > 1 else values[..., 0],
         byteorder=order,
         photometric="rgb" if values.shape[2] > 2 else "minisblack",
@@ -227,25 +253,33 @@ def encode_tiff(values: NDArray[Any], has_alpha: bool, metadata: Metadata) -> by
         software=False,
         metadata=None,
         extratags=fields,
+        bigtiff=values.nbytes > _CLASSIC_BYTES,
     )
-    return _with_children(buffer.getvalue(), directory.children if directory else {}, order)
+    if directory and directory.children:
+        _add_children(stream, directory.children, order)
 
 
-def _with_children(file: bytes, children: dict[int, tiff_fields.Directory], order: tiff_fields.Order) -> bytes:
-    """The file with EXIF and GPS directories, which tifffile does not write.
+def _add_children(stream: BinaryIO, children: dict[int, tiff_fields.Directory], order: tiff_fields.Order) -> None:
+    """Add EXIF and GPS directories, which tifffile does not write, to a file.
 
-    They go to its end, and after them a new first directory: the old one with links to them. Not in BigTIFF
-    (results beyond four gigabytes): there they are left out.
+    They go to its end, and after them a new first directory: the old one with links to them.
     """
-    classic, start = struct.unpack_from(order + "HI", file, 2)
-    if classic != 42 or not children:
-        return file
-    (count,) = struct.unpack_from(order + "H", file, start)
-    entries = [file[start + 2 + 12 * index : start + 14 + 12 * index] for index in range(count)]
-    tail = b"\0" * (len(file) % 2)  # directories start at even places
+    stream.seek(0)
+    big = struct.unpack(order + "2xH", stream.read(4))[0] == 43
+    count_code, offset_code, offset_kind = ("Q", "Q", 16) if big else ("H", "I", 4)
+    count_size, entry_size, offset_size = (8, 20, 8) if big else (2, 12, 4)
+    first_at = 8 if big else 4  # where the header says where the first directory lies
+    stream.seek(first_at)
+    stream.seek(struct.unpack(order + offset_code, stream.read(offset_size))[0])
+    (count,) = struct.unpack(order + count_code, stream.read(count_size))
+    entries = [stream.read(entry_size) for _ in range(count)]
+    end = stream.seek(0, io.SEEK_END)
+    tail = b"\0" * (end % 2)  # directories start at even places
     for tag, child in children.items():
-        entries.append(struct.pack(order + "HHII", tag, 4, 1, len(file) + len(tail)))
-        tail += tiff_fields.serialise(child, len(file) + len(tail))
+        here = end + len(tail)
+        entries.append(struct.pack(order + "HH" + 2 * offset_code, tag, offset_kind, 1, here))
+        tail += tiff_fields.serialise(child, here, big=big)
     entries.sort(key=lambda entry: struct.unpack_from(order + "H", entry))
-    head = file[:4] + struct.pack(order + "I", len(file) + len(tail))
-    return head + file[8:] + tail + struct.pack(order + "H", len(entries)) + b"".join(entries) + bytes(4)
+    stream.write(tail + struct.pack(order + count_code, len(entries)) + b"".join(entries) + bytes(offset_size))
+    stream.seek(first_at)
+    stream.write(struct.pack(order + offset_code, end + len(tail)))

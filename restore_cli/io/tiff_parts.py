@@ -8,7 +8,6 @@ import mmap
 import os
 import struct
 import threading
-import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import TiffImagePlugin
 
+from restore_cli.io import canvas
+from restore_cli.io.inflate import Inflated
 from restore_cli.io.opened import MAX_PIXELS, PictureError
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ _NONE, _LZW, _PACKBITS, _LZMA, _ZSTD, _DEFLATES = 1, 5, 32773, 34925, 50000, (8,
 COMPRESSIONS = frozenset({_NONE, _LZW, _PACKBITS, _LZMA, _ZSTD, *_DEFLATES})
 """What `assembled` undoes: those that know nothing of colours."""
 
-_MAX_LZW_RATIO = 4096  # the best a code of 12 bits can do is 4096 bytes in 1.5
+# Bytes that one stored byte can stand for at most: LZW has codes of 12 bits for up to 4096 bytes, deflate two bits for
+# 258, PackBits two bytes for 128.
+_MAX_RATIOS = {_NONE: 1, _LZW: 4096, _PACKBITS: 64, **dict.fromkeys(_DEFLATES, 1032)}
+_INPUT_BYTES = 256 * 1024
+_BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _stderr_lock = threading.Lock()
 
 
@@ -47,37 +52,56 @@ def assembled(page: TiffPage, data: mmap.mmap) -> NDArray[Any]:
         raise PictureError("is cut short")
     item = bits if bits in (8, 16, 32, 64) else (8 if bits < 8 else 16)
     stored = np.dtype(f"{page.parent.byteorder}{kind}{item // 8}")
-    whole = np.empty((height, width, samples), stored.newbyteorder("="))
+    # Before room is made for what cannot come.
+    _check_ratio(page, height * width * samples * bits // 8, sum(page.databytecounts))
+    whole = canvas.empty((height, width, samples), stored.newbyteorder("="))
+    row_bytes = (wide * per_pixel * bits + 7) // 8
     for index in range(across * down * (samples if separate else 1)):
         plane, place = divmod(index, across * down)
         top, left = place // across * tall, place % across * wide
         rows = tall if page.is_tiled else min(tall, height - top)
         start = page.dataoffsets[index]
-        raw = data[start : start + page.databytecounts[index]]
-        plain = _plain(page, raw, rows, (wide * per_pixel * bits + 7) // 8)
-        part = _unpredicted(page, _unpacked(plain, bits, wide * per_pixel, stored), per_pixel)
-        part = part.reshape(rows, wide, per_pixel)[: height - top, : width - left]
-        whole[top : top + tall, left : left + wide, slice(plane, plane + 1) if separate else slice(None)] = part
+        planes = slice(plane, plane + 1) if separate else slice(None)
+        with memoryview(data)[start : start + page.databytecounts[index]] as raw:
+            for band, plain in _plain(page, raw, rows, row_bytes):
+                part = _unpredicted(page, _unpacked(plain, bits, wide * per_pixel, stored), per_pixel)
+                place_in = whole[top + band.start : top + band.stop, left : left + wide, planes]
+                place_in[:] = part.reshape(-1, wide, per_pixel)[: len(place_in), : width - left]
     return whole
 
 
-def _plain(page: TiffPage, raw: bytes, rows: int, row_bytes: int) -> NDArray[np.uint8]:
-    """One strip or tile out of its compression: (rows, row_bytes) uint8."""
-    size = rows * row_bytes
-    if page.fillorder == 2:
-        raw = np.packbits(np.unpackbits(np.frombuffer(raw, np.uint8)).reshape(-1, 8)[:, ::-1]).tobytes()
-    if page.compression in _DEFLATES:
-        try:
-            raw = zlib.decompressobj().decompress(raw, size)
-        except zlib.error:
-            raise PictureError("is damaged: its pixels do not decompress") from None
-    elif page.compression != _NONE:
-        if page.compression in (_LZW, _PACKBITS) and size > _MAX_LZW_RATIO * len(raw):
+def _plain(page: TiffPage, raw: memoryview, rows: int, row_bytes: int) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """One strip or tile out of its compression, in bands: which rows, and these as (rows, row_bytes) uint8.
+
+    One strip may hold the whole picture, so that only what is LZW, PackBits, LZMA or Zstandard is held as one.
+    """
+    if page.compression != _NONE and page.compression not in _DEFLATES:
+        _check_ratio(page, rows * row_bytes, len(raw))
+        whole = _in_order(page, raw)
+        yield slice(0, rows), _by_libtiff(whole, page.compression, rows, row_bytes)
+        return
+    inflated = Inflated(_pieces(page, raw)) if page.compression in _DEFLATES else None
+    for band in canvas.bands(rows, row_bytes):
+        size = (band.stop - band.start) * row_bytes
+        plain = inflated.read(size) if inflated else _in_order(page, raw[band.start * row_bytes :][:size])
+        if len(plain) < size:
             raise PictureError("is cut short")
-        return _by_libtiff(raw, page.compression, rows, row_bytes)
-    if len(raw) < size:
+        yield band, np.frombuffer(plain, np.uint8, size).reshape(-1, row_bytes)
+
+
+def _check_ratio(page: TiffPage, plain_bytes: int, stored_bytes: int) -> None:
+    if plain_bytes > _MAX_RATIOS.get(page.compression, plain_bytes) * stored_bytes:
         raise PictureError("is cut short")
-    return np.frombuffer(raw, np.uint8, size).reshape(rows, row_bytes)
+
+
+def _in_order(page: TiffPage, raw: memoryview) -> bytes:
+    """Bytes with their highest bit first, as all but some fax programs store them."""
+    return bytes(raw).translate(_BITS_REVERSED) if page.fillorder == 2 else bytes(raw)
+
+
+def _pieces(page: TiffPage, raw: memoryview) -> Iterator[bytes]:
+    for start in range(0, len(raw), _INPUT_BYTES):
+        yield _in_order(page, raw[start : start + _INPUT_BYTES])
 
 
 def _by_libtiff(raw: bytes, compression: int, rows: int, row_bytes: int) -> NDArray[np.uint8]:

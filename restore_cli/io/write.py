@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import errno
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from restore_cli.errors import OutputError
+from restore_cli.io import canvas
 from restore_cli.io import metadata as meta
 from restore_cli.io.atomic import replacing
 from restore_cli.io.formats import WRITABLE_FORMATS, OutputFormat, check_output_limits, format_for
+from restore_cli.io.icc import profile_space
 from restore_cli.io.image import Image
 from restore_cli.io.opened import Metadata, PictureError
 from restore_cli.io.quantise import dithered, quantise
@@ -48,9 +51,9 @@ def write_image(
     deepest the format holds; floats (TIFF) are neither clamped nor rounded. Colours that lose depth to 8 bits are
     dithered. WebP is lossless when the source was. JPEG has full chroma.
 
-    What a format cannot hold: WebP turns grey to RGB (through its profile), has no resolution and drops an alpha
-    that is opaque throughout; BMP keeps the resolution alone, PPM nothing. A grey profile is left out where the
-    pixels have become RGB.
+    What a format cannot hold is left out: the table "What is kept" of the README, which a test measures, says
+    what that is. A grey profile is left out where the pixels have become RGB, too. OpenEXR and HDR take the light
+    that samples stand for; light that goes to whole numbers gets sRGB's curve.
 
     Args:
         image: what to write.
@@ -66,7 +69,9 @@ def write_image(
     spec = format_for(path if format is None else format)
     shown = str(path) if str(path).isprintable() else repr(str(path))
     encoding = encoding or Encoding()
-    check_output_limits(spec, image.height, image.width, image.has_transparency, encoding)
+    profile = None if not image.is_grey and profile_space(image.icc_profile) == "GRAY" else image.icc_profile
+    image = replace(image, icc_profile=profile)
+    check_output_limits(spec, image.height, image.width, image.has_transparency, encoding, profile)
     with _explained(path, shown):
         if path.is_dir():
             raise OutputError(f"Cannot write {shown}: it is a folder.", "Add a file name.")
@@ -76,7 +81,10 @@ def write_image(
             raise FileExistsError(path)
         encoded = _encode(image, spec, encoding)
         with replacing(path, overwrite=overwrite) as stream:
-            stream.write(encoded)
+            if isinstance(encoded, bytes):
+                stream.write(encoded)
+            else:
+                encoded(stream)
 
 
 @contextlib.contextmanager
@@ -99,55 +107,80 @@ def _explained(path: Path, shown: str) -> Iterator[None]:
         raise OutputError(f"Cannot write {shown}: its name has a null character.") from error
 
 
-def _encode(image: Image, spec: OutputFormat, encoding: Encoding) -> bytes:
+def _encode(image: Image, spec: OutputFormat, encoding: Encoding) -> bytes | Callable[[BinaryIO], None]:
+    """The file's bytes, or what writes them where the format lets that be done by rows."""
+    from restore_cli.io.fitting import fitted
+
     has_alpha = image.alpha is not None and spec.alpha
-    samples = _samples(
-        image, spec.depth_for(encoding.bit_depth.bits if encoding.bit_depth else image.bit_depth), has_alpha
-    )
+    bit_depth = spec.depth_for(encoding.bit_depth.bits if encoding.bit_depth else image.bit_depth)
+    image, chromaticities = fitted(image, spec, bit_depth)
+    samples = _samples(image, bit_depth, has_alpha)
     strip, quality = encoding.strip, encoding.quality
     metadata = Metadata(
-        icc=_fitting_profile(image),
-        exif=meta.sized_exif(image.exif, image.height, image.width) if image.exif and not strip else None,
+        icc=image.icc_profile,
+        exif=meta.sized_exif(image.exif, image.height, image.width, image.dpi) if image.exif and not strip else None,
         xmp=image.xmp if not strip else None,
         dpi=image.dpi,
+        iptc=image.iptc if not strip else None,
+        text=image.text if not strip else (),
     )
     if spec.name == "PNG":
-        from restore_cli.io.png import encode_png
+        from restore_cli.io.png import write_png
 
-        return encode_png(samples, metadata)
+        return lambda stream: write_png(stream, samples, metadata)
     if spec.name == "TIFF":
-        from restore_cli.io.tiff import encode_tiff
+        from restore_cli.io.tiff import write_tiff
 
-        return encode_tiff(samples, has_alpha, metadata)
+        return lambda stream: write_tiff(stream, samples, has_alpha, metadata)
     if spec.name == "PPM":
-        from restore_cli.io.pnm import encode_pnm
+        from restore_cli.io.pnm import write_pnm
 
-        return encode_pnm(samples)
+        return lambda stream: write_pnm(stream, samples)
+    if spec.name == "EXR":
+        from restore_cli.io.exr import HALF_MODE, encode_exr
+
+        half = image.source_mode.endswith(HALF_MODE) and encoding.bit_depth is None
+        return encode_exr(samples, has_alpha, metadata, chromaticities, half)
+    if spec.name == "HDR":
+        from restore_cli.io.hdr import encode_hdr
+
+        return encode_hdr(samples)
+    if spec.name == "AVIF":
+        from restore_cli.io.avif import encode_avif
+
+        return encode_avif(samples, metadata, quality)
+    lossy = 95 if quality is None and not image.lossless else quality
+    if spec.name == "HEIF":
+        from restore_cli.io.heif import encode_heif
+
+        return encode_heif(samples, bit_depth, metadata, lossy)
+    if spec.name == "JXL":
+        from restore_cli.io.jxl import encode_jxl
+
+        return encode_jxl(samples, metadata, lossy)
     from restore_cli.io import pillow
 
     if spec.name == "JPEG":
         return pillow.encode_jpeg(samples, metadata, quality)
     if spec.name == "BMP":
         return pillow.encode_bmp(samples, metadata)
-    lossy = 95 if quality is None and not image.lossless else quality
     return pillow.encode_webp(samples, metadata, lossy)
 
 
 def _samples(image: Image, bit_depth: int, has_alpha: bool) -> NDArray[Any]:
     """(H, W, C) as the file holds them, alpha last; it is never dithered, or a constant one would not stay so."""
     planes = [image.pixels] if image.alpha is None or not has_alpha else [image.pixels, image.alpha[..., None]]
-    wrong = sum(int(plane.size - np.isfinite(plane).sum()) for plane in planes)
+    shape = (image.height, image.width, sum(plane.shape[2] for plane in planes))
+    samples = canvas.empty(shape, np.float32 if bit_depth == 32 else np.uint16 if bit_depth > 8 else np.uint8)
+    loses_depth = bit_depth == 8 < image.bit_depth
+    wrong = 0
+    for rows in canvas.bands(image.height, 4 * shape[1] * shape[2]):
+        parts = [plane[rows] for plane in planes]
+        wrong += sum(int(part.size - np.isfinite(part).sum()) for part in parts)
+        if not wrong:
+            rounded = [dithered(parts[0], rows.start) if loses_depth else quantise(parts[0], bit_depth)]
+            rounded += [quantise(part, bit_depth) for part in parts[1:]]
+            samples[rows] = rounded[0] if len(rounded) == 1 else np.concatenate(rounded, axis=2)
     if wrong:
         raise OutputError(f"The result holds {wrong} samples that are not numbers or infinite.")
-    loses_depth = bit_depth == 8 < image.bit_depth
-    rounded = [dithered(planes[0]) if loses_depth else quantise(planes[0], bit_depth)]
-    rounded += [quantise(plane, bit_depth) for plane in planes[1:]]
-    return np.concatenate(rounded, axis=2)
-
-
-def _fitting_profile(image: Image) -> bytes | None:
-    from restore_cli.io.colour import profile_space
-
-    if not image.is_grey and profile_space(image.icc_profile) == "GRAY":
-        return None
-    return image.icc_profile
+    return samples

@@ -22,7 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from restore_cli.errors import DeviceMemoryError
-from restore_cli.wrappers.tile import Span, is_out_of_memory
+from restore_cli.wrappers.canvases import blank
+from restore_cli.wrappers.tile import Shape, Span, forget, is_out_of_memory
 
 __all__ = ["AveragedCrops", "plan_crops"]
 
@@ -51,6 +52,7 @@ class AveragedCrops(nn.Module):
         generator: on the CPU; the random crops of every call are the next it would give at this
             moment. Needed if there are any.
         on_crop: told (crops done, crops in all) after each crop, and (0, all) before the first.
+        shortage: as for `wrappers.tile.Tiled`.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class AveragedCrops(nn.Module):
         random_crops: int = 0,
         generator: torch.Generator | None = None,
         on_crop: Callable[[int, int], None] | None = None,
+        shortage: Callable[[Shape], str] | None = None,
     ) -> None:
         super().__init__()
         if random_crops and generator is None:
@@ -72,6 +75,7 @@ class AveragedCrops(nn.Module):
         self.random_crops = random_crops
         self._generator_state = generator.get_state() if generator else None
         self._on_crop = on_crop or (lambda done, total: None)
+        self._shortage = shortage or (lambda shape: "")
 
     def plan(self, height: int, width: int) -> list[tuple[Span, Span]]:
         """Rows and columns of each crop: the regular ones, then the random ones."""
@@ -96,21 +100,28 @@ class AveragedCrops(nn.Module):
         height, width = picture.shape[-2:]
         s = self.scale
         crops = self.plan(height, width)
+        if reason := self._shortage((*picture.shape[:2], *self.largest(height, width))):
+            raise self._too_large(reason)
         total: Tensor | None = None
         # How many crops cover each pixel.
-        covering = picture.new_zeros((s * height, s * width), dtype=torch.float32)
+        covering = blank(picture[:1, :1], s * height, s * width, batch=1, channels=1, dtype=torch.float32)
         self._on_crop(0, len(crops))
         for done, ((top, bottom), (left, right)) in enumerate(crops, start=1):
             restored = self._restored(picture[..., top:bottom, left:right], conditioning)
             if total is None:
                 precise = torch.promote_types(restored.dtype, torch.float32)
-                total = picture.new_zeros((*restored.shape[:2], s * height, s * width), dtype=precise)
+                batch, channels = restored.shape[:2]
+                total = blank(picture, s * height, s * width, batch=batch, channels=channels, dtype=precise)
             rows, columns = slice(s * top, s * bottom), slice(s * left, s * right)
             total[..., rows, columns] += restored
-            covering[rows, columns] += 1
+            covering[..., rows, columns] += 1
             self._on_crop(done, len(crops))
         assert total is not None  # there is at least one crop
         return total.div_(covering).to(picture.dtype)
+
+    def largest(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of a crop of a picture."""
+        return min(height, self.crop_px), min(width, self.crop_px)
 
     def _restored(self, crop: Tensor, conditioning: dict[str, Tensor]) -> Tensor:
         try:
@@ -118,11 +129,14 @@ class AveragedCrops(nn.Module):
         except RuntimeError as error:
             if not is_out_of_memory(error):
                 raise
-            raise DeviceMemoryError(
-                f"Out of memory with crops of {self.crop_px} pixels, which the model's results are defined by.",
-                "Try --device cpu, or a smaller model.",
-            ) from error
+            raise self._too_large(forget(error)) from None
         return restored
+
+    def _too_large(self, reason: str) -> DeviceMemoryError:
+        return DeviceMemoryError(
+            f"Not enough memory for crops of {self.crop_px} pixels, which define the model's results: {reason}.",
+            "Try --device cpu, or a smaller model.",
+        )
 
 
 def _random_span(length: int, crop_px: int, generator: torch.Generator) -> Span:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from restore_cli.wrappers import canvases
+
 __all__ = ["Average", "Ensemble"]
 
 
@@ -25,12 +27,14 @@ class Ensemble(nn.Module):
         total: torch.Tensor | None = None
         for quarter_turns in range(4):
             for flipped in (False, True):
-                turned = torch.rot90(picture.flip(-1) if flipped else picture, quarter_turns, (-2, -1))
-                restored = torch.rot90(self.inner(turned, **conditioning), -quarter_turns, (-2, -1))
-                restored = restored.flip(-1) if flipped else restored
-                total = restored if total is None else total + restored
+                view = canvases.turned(picture, quarter_turns, flip_first=flipped)
+                restored = canvases.turned(self.inner(view, **conditioning), -quarter_turns, flip_last=flipped)
+                if total is None:
+                    total = restored
+                else:
+                    canvases.add(total, restored)
         assert total is not None  # eight runs
-        return total / 8
+        return canvases.by_rows(lambda band: band / 8, total)
 
 
 class Average(nn.Module):

@@ -11,17 +11,20 @@ where they fall in the whole picture.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from restore_cli.errors import DeviceMemoryError
+from restore_cli.wrappers.canvases import blank
 
-__all__ = ["Span", "TilePolicy", "Tiled", "is_out_of_memory", "plan_axis"]
+__all__ = ["Shape", "Span", "TilePolicy", "Tiled", "forget", "is_out_of_memory", "plan_axis"]
 
 Span = tuple[int, int]  # start and stop, in input pixels
+Shape = tuple[int, int, int, int]  # (N, C, H, W)
 MINIMUM_STRIDE_PX = 8
 
 
@@ -54,6 +57,17 @@ class TilePolicy:
             return 1
         rows, columns = (plan_axis(side, self.tile_px, self.overlap_px, self.multiple) for side in (height, width))
         return len(rows) * len(columns)
+
+    def within(self, height: int, width: int) -> TilePolicy:
+        """The same with tiles no larger than the picture, so that halving them makes a difference."""
+        whole_px = max(height, width) + self.overlap_px
+        return replace(self, tile_px=min(self.tile_px or whole_px, whole_px))
+
+    def largest(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the largest tile of a picture."""
+        tile_px = self.tile_px or max(height, width)
+        rows, columns = (plan_axis(side, tile_px, self.overlap_px, self.multiple) for side in (height, width))
+        return max(stop - start for start, stop in rows), max(stop - start for start, stop in columns)
 
     def halved(self) -> TilePolicy | None:
         """The same with half the stride, or None if that would be absurdly small."""
@@ -93,7 +107,9 @@ class Tiled(nn.Module):
         policy: how to cut.
         scale: s.
         on_tile: told (tiles done, tiles in all) after each tile, and (0, all) before the first.
-        on_retry: told the new side of the tiles when memory ran out and all starts over.
+        on_retry: told the new side of the tiles, and why, when they turn out too large and all starts over.
+        shortage: says why tiles of a (N, C, H, W) will not fit into memory, or "" if nothing speaks against it;
+            for memory that cannot be tried out.
     """
 
     def __init__(
@@ -102,41 +118,44 @@ class Tiled(nn.Module):
         policy: TilePolicy,
         scale: int,
         on_tile: Callable[[int, int], None] | None = None,
-        on_retry: Callable[[int], None] | None = None,
+        on_retry: Callable[[int, str], None] | None = None,
+        shortage: Callable[[Shape], str] | None = None,
     ) -> None:
         super().__init__()
         self.inner = inner
         self.policy = policy
         self.scale = scale
         self._on_tile = on_tile or (lambda done, total: None)
-        self._on_retry = on_retry or (lambda tile_px: None)
+        self._on_retry = on_retry or (lambda tile_px, reason: None)
+        self._shortage = shortage or (lambda shape: "")
 
-    def forward(self, picture: torch.Tensor, **conditioning: torch.Tensor) -> torch.Tensor:
+    def forward(self, picture: Tensor, **conditioning: Tensor) -> Tensor:
         """Restore `picture`; when memory runs out, start over with tiles of half the stride.
 
         Raises:
             DeviceMemoryError: even the smallest tile does not fit.
         """
-        # No larger than the picture, so that the first halving makes a difference.
-        whole_px = max(picture.shape[-2:]) + self.policy.overlap_px
-        policy = replace(self.policy, tile_px=min(self.policy.tile_px or whole_px, whole_px))
+        height, width = picture.shape[-2:]
+        policy = self.policy.within(height, width)
         while True:
-            try:
-                return self._run(picture, policy, conditioning)
-            except RuntimeError as error:
-                if not is_out_of_memory(error):
-                    raise
-                failure = error
+            reason = self._shortage((*picture.shape[:2], *policy.largest(height, width)))
+            if not reason:
+                try:
+                    return self._run(picture, policy, conditioning)
+                except RuntimeError as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    reason = forget(error)
             smaller = policy.halved()
             if smaller is None or smaller.tile_px is None:
                 raise DeviceMemoryError(
-                    f"Out of memory even with tiles of {policy.tile_px} pixels.",
+                    f"Not enough memory even with tiles of {policy.tile_px} pixels: {reason}.",
                     "Try a smaller --tile-overlap, --device cpu, or a smaller model.",
-                ) from failure
+                )
             policy = smaller
-            self._on_retry(smaller.tile_px)
+            self._on_retry(smaller.tile_px, reason)
 
-    def _run(self, picture: torch.Tensor, policy: TilePolicy, conditioning: dict[str, torch.Tensor]) -> torch.Tensor:
+    def _run(self, picture: Tensor, policy: TilePolicy, conditioning: dict[str, Tensor]) -> Tensor:
         height, width = picture.shape[-2:]
         tile_px = policy.tile_px or max(height, width)
         rows = plan_axis(height, tile_px, policy.overlap_px, policy.multiple)
@@ -144,25 +163,35 @@ class Tiled(nn.Module):
         total = len(rows) * len(columns)
         self._on_tile(0, total)
         if total == 1:
-            whole: torch.Tensor = self.inner(picture, **conditioning)
+            whole: Tensor = self.inner(picture, **conditioning)
             self._on_tile(1, 1)
             return whole
         s = self.scale
         row_weights = _axis_weights(rows, height, policy, s, picture)
         column_weights = _axis_weights(columns, width, policy, s, picture)
-        canvas: torch.Tensor | None = None
+        canvas: Tensor | None = None
         done = 0
         for (top, bottom), row_weight in zip(rows, row_weights, strict=True):
             for (left, right), column_weight in zip(columns, column_weights, strict=True):
                 tile = self.inner(picture[..., top:bottom, left:right], **conditioning)
                 if canvas is None:
-                    canvas = picture.new_zeros((*tile.shape[:2], s * height, s * width))
+                    batch, channels = tile.shape[:2]
+                    canvas = blank(picture, s * height, s * width, batch=batch, channels=channels, dtype=picture.dtype)
                 part = canvas[..., s * top : s * bottom, s * left : s * right]
                 part += tile * row_weight[:, None] * column_weight
                 done += 1
                 self._on_tile(done, total)
         assert canvas is not None  # total > 0
         return canvas
+
+
+def forget(error: BaseException) -> str:
+    """What `error` says, on one line; what the frames it came through held is let go.
+
+    While an exception is kept, so are the tensors of every layer it passed: the very memory that ran out.
+    """
+    traceback.clear_frames(error.__traceback__)
+    return " ".join(str(error).split()).partition(". ")[0].rstrip(".")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -173,9 +202,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
 
 
-def _axis_weights(
-    spans: list[Span], length: int, policy: TilePolicy, scale: int, like: torch.Tensor
-) -> list[torch.Tensor]:
+def _axis_weights(spans: list[Span], length: int, policy: TilePolicy, scale: int, like: Tensor) -> list[Tensor]:
     """For each span the weight of its output pixels; over all spans they sum to one at every pixel."""
     untrusted = policy.untrusted_px * scale
     raw = []

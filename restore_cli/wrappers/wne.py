@@ -17,6 +17,8 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from restore_cli.wrappers import canvases
+
 __all__ = ["NormalizationEquivariant", "Statistics"]
 
 
@@ -42,12 +44,15 @@ class NormalizationEquivariant(nn.Module):
 
     def statistics(self, picture: torch.Tensor) -> Statistics:
         """Of each picture of the batch on its own, in float32 or better."""
-        exact = picture.to(torch.promote_types(picture.dtype, torch.float32))
-        mean = exact.mean(dim=(1, 2, 3), keepdim=True)
-        variance = (exact - mean).square().mean(dim=(1, 2, 3), keepdim=True)
+        bands = [picture[..., rows, :] for rows in canvases.rows_of(picture)]
+        shares = [band.shape[-2] / picture.shape[-2] for band in bands]
+        mean = sum(share * _mean(_exact(band)) for share, band in zip(shares, bands, strict=True))
+        variance = torch.as_tensor(
+            sum(share * _mean((_exact(band) - mean).square()) for share, band in zip(shares, bands, strict=True))
+        )
         # The root of zero has an infinite gradient, so it is not taken.
         deviation = torch.where(variance > 0, variance, torch.ones_like(variance)).sqrt() * (variance > 0)
-        return Statistics(mean, deviation + self.eps)
+        return Statistics(torch.as_tensor(mean), deviation + self.eps)
 
     def forward(
         self, picture: torch.Tensor, *, statistics: Statistics | None = None, **conditioning: torch.Tensor
@@ -66,6 +71,14 @@ class NormalizationEquivariant(nn.Module):
         safe = torch.where(deviation > 0, deviation, torch.ones_like(deviation))
         if "sigma" in conditioning:
             conditioning = {**conditioning, "sigma": conditioning["sigma"] * (deviation > 0) / safe}
-        normalized = ((picture - mean) / safe).to(picture.dtype)
+        normalized = canvases.by_rows(lambda band: ((band - mean) / safe).to(band.dtype), picture)
         restored: torch.Tensor = self.backbone(normalized, **conditioning)
-        return (restored * deviation + mean).to(picture.dtype)
+        return canvases.by_rows(lambda band: (band * deviation + mean).to(picture.dtype), restored)
+
+
+def _exact(values: torch.Tensor) -> torch.Tensor:
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def _mean(values: torch.Tensor) -> torch.Tensor:
+    return values.mean(dim=(1, 2, 3), keepdim=True)

@@ -60,7 +60,8 @@ DENOISE, SR, DEMOSAIC = TASKS["denoise"], TASKS["sr"], TASKS["demosaic"]
 def test_everything_the_file_said_is_carried_over():
     facts = {"icc_profile": b"icc", "exif": b"II*", "xmp": b"<x>", "dpi": (300.0, 72.0), "bit_depth": 16}
     restored = restore_image(image(**facts), restorer_of(Repeat(2), scale=2), SR)
-    assert {name: getattr(restored, name) for name in facts} == facts
+    # The print stays as large as it was.
+    assert {name: getattr(restored, name) for name in facts} == facts | {"dpi": (600.0, 144.0)}
     assert restored.pixels.shape == (12, 16, 3) and restored.pixels.dtype == np.float32
 
 
@@ -211,8 +212,8 @@ def test_restore_refuses_what_it_can_before_the_model_is_read(tmp_path, monkeypa
     write(tmp_path / "there.png")
     with pytest.raises(OutputError, match="there.png exists"):
         restore_cli.restore(source, tmp_path / "there.png", task="sr", model="nothing.pth")
-    with pytest.raises(OutputError, match="avif"):
-        restore_cli.restore(source, tmp_path / "out.avif", task="sr", model="nothing.pth")
+    with pytest.raises(OutputError, match="psd"):
+        restore_cli.restore(source, tmp_path / "out.psd", task="sr", model="nothing.pth")
     with pytest.raises(UsageError, match="Unknown task 'sharpen'"):
         restore_cli.restore(source, task="sharpen")
     monkeypatch.setitem(TASKS, "weather", dataclasses.replace(TASKS["weather"], default_models={}))

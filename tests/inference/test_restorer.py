@@ -221,7 +221,7 @@ def test_the_average_of_models_is_the_mean_of_their_results():
 
 def test_tiles_of_an_average_fall_where_each_member_needs_them():
     together = average_models([model("unet"), model("unet", size_rule=SizeRule(3))]).network
-    assert together.tile_multiple == 12
+    assert together.tile_multiple == 24
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import tifffile
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import ImageCms
 
+from restore_cli.io import icc
+from restore_cli.io.extras import missing_package
 from restore_cli.io.image import Image
 
 XMP = (
@@ -127,4 +131,74 @@ def saved(path: Path, values: NDArray[Any] | PillowImage.Image, name: str, **opt
     image = values if isinstance(values, PillowImage.Image) else PillowImage.fromarray(values)
     image.save(buffer, name, **options)
     path.write_bytes(buffer.getvalue())
+    return path
+
+
+def adobe_rgb_profile() -> bytes:
+    """Adobe RGB (1998), by its published primaries, white and gamma."""
+    return icc.build(icc.of_primaries((0.64, 0.33, 0.21, 0.71, 0.15, 0.06, *icc.D65), icc.Curve(2 + 51 / 256)), "Adobe")
+
+
+def display_p3_profile() -> bytes:
+    return icc.build(icc.of_primaries((0.680, 0.320, 0.265, 0.690, 0.150, 0.060, *icc.D65), icc.SRGB_CURVE), "P3")
+
+
+def prophoto_profile() -> bytes:
+    primaries = (0.7347, 0.2653, 0.1596, 0.8404, 0.0366, 0.0001, 0.3457, 0.3585)
+    return icc.build(icc.of_primaries(primaries, icc.Curve(1.8, 1.0, 0.0, 1 / 16, 1 / 32)), "ProPhoto")
+
+
+def needs(name: str) -> None:
+    """Skip where a package for the format is not installed."""
+    if command := missing_package(name):
+        pytest.skip(f"{name} needs {command}")
+
+
+def dng(
+    path: Path,
+    mosaic: NDArray[np.uint16],
+    *,
+    pattern: str = "rggb",
+    black: int = 512,
+    white: int = 16383,
+    neutral: tuple[float, float, float] = (0.5, 1.0, 0.625),
+    matrix: NDArray[np.float64] | None = None,
+    orientation: int = 1,
+) -> Path:
+    """An uncompressed DNG: (H, W) sensor values, or (H, W, 3) for one that is linear, in colour already.
+
+    Args:
+        pattern: of the top left 2x2 pixels.
+        black, white: levels.
+        neutral: the sensor's red, green and blue of white.
+        matrix: (3, 3) from CIE XYZ to the sensor's colours; None for sRGB's.
+    """
+    if matrix is None:
+        matrix = np.linalg.inv(np.linalg.solve(icc.SRGB.adaptation, icc.SRGB.to_xyz))
+    rationals = [part for value in matrix.ravel() for part in (round(value * 10_000), 10_000)]
+    model = b"Test Camera\0"
+    tags: list[tuple[int, int, int, Any, bool]] = [
+        (271, 2, 5, b"Test\0", True),
+        (272, 2, len(model), model, True),
+        (274, 3, 1, orientation, True),
+        (50706, 1, 4, bytes([1, 4, 0, 0]), True),
+        (50707, 1, 4, bytes([1, 1, 0, 0]), True),
+        (50708, 2, len(model), model, True),
+        (50714, 4, 1 if mosaic.ndim == 2 else 3, black if mosaic.ndim == 2 else (black,) * 3, True),
+        (50717, 4, 1 if mosaic.ndim == 2 else 3, white if mosaic.ndim == 2 else (white,) * 3, True),
+        (50721, 10, 9, rationals, True),
+        (50728, 5, 3, [part for value in neutral for part in (round(value * 10_000), 10_000)], True),
+        (50778, 3, 1, 21, True),
+    ]
+    if mosaic.ndim == 2:
+        tags += [(33421, 3, 2, (2, 2), True), (33422, 1, 4, bytes("rgb".index(letter) for letter in pattern), True)]
+    tifffile.imwrite(
+        path,
+        mosaic,
+        photometric=32803 if mosaic.ndim == 2 else 34892,
+        planarconfig="contig" if mosaic.ndim == 3 else None,
+        metadata=None,
+        software=False,
+        extratags=tags,
+    )
     return path

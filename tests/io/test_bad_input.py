@@ -4,6 +4,7 @@ import io
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import warnings
 import zlib
@@ -19,13 +20,15 @@ from PIL import Image as PillowImage
 
 from restore_cli.errors import InputError
 from restore_cli.io import opened
+from restore_cli.io.extras import missing_package
+from restore_cli.io.image import Image
 from restore_cli.io.opened import Metadata
-from restore_cli.io.png import encode_png
+from restore_cli.io.png import write_png
 from restore_cli.io.quantise import quantise
 from restore_cli.io.read import read_image, read_size
-from restore_cli.io.tiff import encode_tiff
+from restore_cli.io.tiff import write_tiff
 from restore_cli.io.write import write_image
-from tests.io.helpers import exif, picture, png, png_chunk, saved
+from tests.io.helpers import XMP, dng, exif, picture, png, png_chunk, saved
 
 HOSTILE = Path(os.environ.get("RESTORE_DATA", Path(__file__).parents[3] / "shared" / "data")) / "hostile"
 
@@ -73,8 +76,18 @@ def samples() -> dict[str, bytes]:
     for bit_depth in (16, 32):
         deep = (colours[..., :3] / 255).astype(np.float32)
         metadata = Metadata(exif=exif())
-        files[f"tiff{bit_depth}"] = encode_tiff(quantise(deep, bit_depth), False, metadata)
-    files["png16"] = encode_png(quantise(deep, 16), metadata)
+        write_tiff(buffer := io.BytesIO(), quantise(deep, bit_depth), False, metadata)
+        files[f"tiff{bit_depth}"] = buffer.getvalue()
+    write_png(buffer := io.BytesIO(), quantise(deep, 16), metadata)
+    files["png16"] = buffer.getvalue()
+    picture_of_all = Image(deep, None, 16, "PNG", "RGB", exif=exif(), xmp=XMP % 1)
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("AVIF", "HEIF", "JXL", "EXR", "HDR"):
+            if not missing_package(kind):
+                write_image(picture_of_all, Path(folder, kind), format=kind)
+                files[kind.lower()] = Path(folder, kind).read_bytes()
+        if not missing_package("RAW"):
+            files["dng"] = dng(Path(folder, "dng"), colours[..., 0].astype(np.uint16) * 50 + 600).read_bytes()
     return files
 
 

@@ -275,3 +275,18 @@ def test_a_written_profile_is_readable_by_colour_management(tmp_path: Path) -> N
     write_image(picture(icc_profile=srgb_profile()), tmp_path / "a.png")
     with PillowImage.open(tmp_path / "a.png") as file:
         assert "sRGB" in ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(file.info["icc_profile"])))
+
+
+@pytest.mark.parametrize(("unit", "per_inch"), [(2, 1), (3, 2.54)])
+def test_formats_without_a_resolution_have_that_of_exif(tmp_path: Path, unit: int, per_inch: float) -> None:
+    block = PillowImage.Exif()
+    block[0x011A], block[0x011B], block[0x0128] = 300.0, 150.0, unit
+    path = saved(tmp_path / "a", np.zeros((8, 16, 3), np.uint8), "WEBP", exif=block.tobytes())
+    image = read_image(path)
+    assert image.dpi == pytest.approx((300 * per_inch, 150 * per_inch))
+    # Unchanged it stays as it is, byte for byte; changed, it is in inches.
+    write_image(image, tmp_path / "b", format="WEBP")
+    assert read_image(tmp_path / "b").exif == image.exif
+    write_image(replace(image, dpi=(1200.0, 600.0)), tmp_path / "c", format="WEBP")
+    fields = exif_of(read_image(tmp_path / "c").exif)
+    assert (fields[0x011A], fields[0x011B], fields[0x0128]) == (1200, 600, 2)

@@ -12,9 +12,19 @@ import tifffile
 from PIL import Image as PillowImage
 
 from restore_cli.errors import InputError
+from restore_cli.io import canvas, tiff
 from restore_cli.io.read import read_image, read_size
 from restore_cli.io.write import write_image
-from tests.io.helpers import levels, picture, saved
+from tests.io.helpers import XMP, exif, exif_of, levels, picture, saved
+
+
+@pytest.fixture(autouse=True, params=["in memory", "mapped"])
+def size(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every test twice: as ever, and as if the picture were too large for memory."""
+    if request.param == "mapped":
+        monkeypatch.setattr(canvas, "LIMIT_BYTES", 0)
+        monkeypatch.setattr(canvas, "BAND_BYTES", 64)
+
 
 LAYOUTS: dict[str, dict[str, Any]] = {
     "strips": {"rowsperstrip": 3},
@@ -215,3 +225,33 @@ def test_a_written_tiff_holds_what_other_programs_expect(tmp_path: Path) -> None
         assert page.extrasamples == (tifffile.EXTRASAMPLE.UNASSALPHA,)
         assert page.predictor == tifffile.PREDICTOR.HORIZONTAL
         assert "Software" not in page.tags
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("big", [False, True])
+def test_a_file_beyond_four_gigabytes_keeps_its_exif_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, order: str, big: bool
+) -> None:
+    if big:
+        monkeypatch.setattr(tiff, "_CLASSIC_BYTES", 0)
+    block = exif(order=order)
+    write_image(picture(bit_depth=16, exif=block, xmp=XMP % 1), tmp_path / "a.tif")
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        assert file.is_bigtiff == big
+        assert file.pages[0].tags["ExifTag"].value["ISOSpeedRatings"] == 400
+    again = read_image(tmp_path / "a.tif")
+    assert exif_of(again.exif).get_ifd(0x8769)[0x8827] == 400 and exif_of(again.exif)[0x013B] == "Ann"
+    np.testing.assert_array_equal(again.pixels, levels(5, 7, 3, 16))
+
+
+def test_a_file_too_short_for_what_it_claims_takes_no_room_first(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((8, 8, 3), np.uint8), photometric="rgb", compression="zlib")
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        for name in ("ImageWidth", "ImageLength", "RowsPerStrip"):
+            tag = file.pages[0].tags[name]
+            struct.pack_into("<HI", data, tag.offset + 2, 4, 1)
+            struct.pack_into("<I", data, tag.offset + 8, 30_000)
+    (tmp_path / "a.tif").write_bytes(data)
+    with pytest.raises(InputError, match="cut short"):
+        read_image(tmp_path / "a.tif")

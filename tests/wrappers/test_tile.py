@@ -121,17 +121,17 @@ def test_running_out_of_memory_at_any_call_changes_nothing(arch_id):
     assert calls > 1
     for failing in range(calls):
         inner = FailsAt(whole, {failing})
-        retried: list[int] = []
-        tiled = Tiled(inner, policy, network.scale, on_retry=retried.append)
+        retried: list[tuple[int, str]] = []
+        tiled = Tiled(inner, policy, network.scale, on_retry=lambda *told, retried=retried: retried.append(told))
         torch.testing.assert_close(tiled(picture), expected, atol=1e-10, rtol=0)
-        assert len(retried) == 1
+        assert len(retried) == 1 and retried[0][1] == "CUDA out of memory"
 
 
 def test_a_picture_run_whole_is_cut_when_memory_runs_out():
     picture = torch.rand(1, 1, 64, 48)
     inner = FailsAt(Enlarge(), {0, 1})
     sides_seen: list[int] = []
-    tiled = Tiled(inner, TilePolicy(None, 8), 1, on_retry=sides_seen.append)
+    tiled = Tiled(inner, TilePolicy(None, 8), 1, on_retry=lambda tile_px, reason: sides_seen.append(tile_px))
     torch.testing.assert_close(tiled(picture), picture)
     assert sides_seen == sorted(sides_seen, reverse=True)
     assert len(sides_seen) == 2

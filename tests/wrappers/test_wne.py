@@ -131,8 +131,8 @@ def test_35_tiles_use_the_statistics_of_the_whole_picture():
     radius = network.receptive_radius
     padded = Padded(network, SizeRule(network.size_multiple), 1)
     policy = TilePolicy(2 * radius + 16, 2 * radius, network.size_multiple, radius)
-    picture = torch.rand(1, 3, 70, 90, dtype=torch.float64)
-    picture[..., :45] *= 0.1  # the halves differ, so that a tile's own statistics would show
+    picture = torch.rand(1, 3, 30, 2 * radius + 60, dtype=torch.float64)
+    picture[..., : radius + 30] *= 0.1  # the halves differ, so that a tile's own statistics would show
     whole = NormalizationEquivariant(padded)
     inside = NormalizationEquivariant(Tiled(padded, policy, 1))
     outside = Tiled(NormalizationEquivariant(padded), policy, 1)
