@@ -357,13 +357,15 @@ class WindowTransformer(nn.Module):
 
         Enlarging by one convolution has no skip from picture to picture, which the other heads at one size have.
         """
-        layers = [layer for layer in self.conv_after_body.modules() if isinstance(layer, nn.Conv2d)]
-        if not layers:
+        convolutions = [layer for layer in self.conv_after_body.modules() if isinstance(layer, nn.Conv2d)]
+        enlarge = self.upsample[0]
+        if not convolutions or not isinstance(enlarge, nn.Conv2d):
             return
-        enlarge, square = self.upsample[0], self.scale**2
-        for layer, rows in ((self.conv_first, self.channels), (layers[-1], self.channels), (enlarge, None)):
+        for layer, rows in ((self.conv_first, self.channels), (convolutions[-1], self.channels), (enlarge, None)):
             layer.weight[:rows] = 0
-            layer.bias[:rows] = 0
+            if layer.bias is not None:
+                layer.bias[:rows] = 0
+        square = self.scale**2
         for channel in range(self.channels):
             self.conv_first.weight[channel, channel, 1, 1] = 1
             enlarge.weight[channel * square : (channel + 1) * square, channel, 1, 1] = 1

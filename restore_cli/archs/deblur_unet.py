@@ -91,8 +91,8 @@ def inverse_filters(filter_px: int = FILTER_PX, noise_to_signal: float = NOISE_T
     response = torch.fft.rfft2(kernels, s=(side, side))
     inverses = torch.fft.irfft2(response.conj() / (response.abs() ** 2 + noise_to_signal), s=(side, side))
     # A blur's centre is at filter_px // 2 from the corner, so its inverse's is as far on the other side.
-    inverses = inverses.roll((2 * (filter_px // 2),) * 2, dims=(-2, -1))[:, :filter_px, :filter_px]
-    return (inverses / inverses.sum(dim=(-2, -1), keepdim=True)).float()
+    filters: torch.Tensor = inverses.roll((2 * (filter_px // 2),) * 2, dims=(-2, -1))[:, :filter_px, :filter_px]
+    return (filters / filters.sum(dim=(-2, -1), keepdim=True)).to(torch.float32)
 
 
 def _disc(radius_px: float, side: int) -> torch.Tensor:

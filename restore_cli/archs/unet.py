@@ -98,7 +98,8 @@ class UNet(nn.Module):
         for level in range(len(self.downs)):
             # Down and up again; and a pixel shares its 2x2 cell with neighbours up to one away.
             radius += 2**level * (2 * self.blocks * ResidualBlock.receptive_radius + 1)
-        radius += 2 ** len(self.downs) * self.body_blocks * ResidualBlock.receptive_radius
+        lowest = int(2 ** len(self.downs))
+        radius += lowest * self.body_blocks * ResidualBlock.receptive_radius
         return self.unshuffle * radius + self.unshuffle - 1
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:

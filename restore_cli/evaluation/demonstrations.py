@@ -139,7 +139,8 @@ def held_out(recipe: Recipe, folder: str, data_dir: Path) -> list[tuple[Pixels, 
     pairs = []
     for scene in corpus.validation:
         top, left = (max(0, side - CROP_PX) // 2 for side in scene.clean.shape[:2])
-        clean = scene.clean[top : top + CROP_PX, left : left + CROP_PX].astype(np.float32) / 255
+        clean: Pixels = scene.clean[top : top + CROP_PX, left : left + CROP_PX].astype(np.float32)
+        clean /= 255
         clean = clean[: clean.shape[0] // recipe.scale * recipe.scale, : clean.shape[1] // recipe.scale * recipe.scale]
         pairs.append((reduce(clean, rng), clean))
     return pairs
