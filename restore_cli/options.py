@@ -19,6 +19,7 @@ __all__ = [
     "OutputOptions",
     "Precision",
     "RunOptions",
+    "parse_frames",
     "parse_tile",
 ]
 
@@ -77,7 +78,8 @@ class RunOptions:
         crops_px: average overlapping crops of this size, in input pixels, instead of tiling.
         random_crops: how many more crops at random places (always the same ones) are averaged in.
         local_statistics_px: statistics and pools of the whole picture are taken over a window of this
-            size around each pixel instead; that of the training patches, as a rule.
+            size around each pixel instead; that of the training patches, as a rule. None does as the
+            model's card says, 0 leaves the network as it is.
     """
 
     device: str = "auto"
@@ -103,8 +105,11 @@ class RunOptions:
                 f"--tile-overlap {self.overlap_px} leaves nothing of a tile of {self.tile_px} pixels.",
                 "Use a larger --tile or a smaller --tile-overlap.",
             )
-        for option, pixels in (("--crops", self.crops_px), ("--local-statistics", self.local_statistics_px)):
-            if pixels is not None and pixels < 1:
+        for option, pixels, least in (
+            ("--crops", self.crops_px, 1),
+            ("--local-statistics", self.local_statistics_px, 0),
+        ):
+            if pixels is not None and pixels < least:
                 raise UsageError(
                     f"{option} {pixels}: a size in pixels is positive.", "256 is what HINet was trained on."
                 )
@@ -228,6 +233,16 @@ def parse_tile(text: str) -> int | None:
     if text.isdecimal() and int(text) > 0:
         return int(text)
     raise UsageError(f"--tile {text!r}: not a tile size.", "Use auto, off or a number of pixels such as 512.")
+
+
+def parse_frames(text: str) -> int | None:
+    """`--frames`: 'first' -> 0, 'all' -> None, a number -> itself; raises UsageError for anything else."""
+    named = {"first": 0, "all": None}
+    if text in named:
+        return named[text]
+    if text.isdecimal():
+        return int(text)
+    raise UsageError(f"--frames {text!r}: not a picture's number.", "Use first, all or a number from 0 on.")
 
 
 def _check_range(conditioning: Conditioning, value: float | None) -> None:

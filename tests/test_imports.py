@@ -15,7 +15,7 @@ LAYERS = (
     {"wrappers"},
     {"models"},
     {"inference"},
-    {"evaluation", "batch", "training"},
+    {"evaluation", "batch", "training", "doctor"},
     {"cli"},
 )
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}

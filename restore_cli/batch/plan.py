@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from restore_cli.errors import OutputError, UsageError
+from restore_cli.errors import InputError, OutputError, UsageError
 from restore_cli.io.formats import WRITABLE_SUFFIXES, format_for
+from restore_cli.io.frames import count_frames
 from restore_cli.io.paths import Source, find_sources, names_file, plan_outputs
 from restore_cli.options import OutputOptions
 from restore_cli.tasks import Task
@@ -46,8 +47,17 @@ def check_output(output: OutputOptions, inputs: int) -> None:
         raise UsageError(f"--suffix has no meaning with a file as --output ({path}).", "Leave one of them out.")
 
 
-def plan_jobs(inputs: Sequence[str], task: Task, scale: int, output: OutputOptions, *, recursive: bool) -> list[Job]:
+def plan_jobs(
+    inputs: Sequence[str], task: Task, scale: int, output: OutputOptions, *, recursive: bool, frame: int | None = 0
+) -> list[Job]:
     """A job for every picture that `inputs` name.
+
+    Args:
+        inputs: as typed.
+        task, scale: name the results.
+        output: where they go.
+        recursive: also look into folders' subfolders.
+        frame: of files that hold several pictures, which one, from 0; None takes them all.
 
     Raises:
         InputError: a folder or pattern without pictures.
@@ -56,11 +66,23 @@ def plan_jobs(inputs: Sequence[str], task: Task, scale: int, output: OutputOptio
     """
     suffix = task.suffix.format(scale=scale) if output.suffix is None else output.suffix
     sources = find_sources(inputs, recursive=recursive, made_suffix=suffix, output=output.output)
+    if frame != 0:
+        sources = [each for source in sources for each in _frames_of(source, frame)]
     check_output(output, len(sources))
     extensions = [_extension(source.path, task, output.format) for source in sources]
     renamed = output.suffix is not None
     targets = plan_outputs(sources, output.output, suffix, extensions, suffix_in_folder=renamed)
     return [Job(source, target) for source, target in zip(sources, targets, strict=True)]
+
+
+def _frames_of(source: Source, frame: int | None) -> list[Source]:
+    if frame is not None:
+        return [replace(source, frame=frame)]
+    try:
+        count = count_frames(source.path)
+    except InputError:
+        return [source]  # it fails when its turn comes
+    return [source] if count == 1 else [replace(source, frame=each) for each in range(count)]
 
 
 def _extension(source: Path, task: Task, wanted_format: str | None) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
@@ -59,21 +60,37 @@ class Display:
     Args:
         quiet: no talk; errors and data only.
         as_json: data as one JSON document.
+
+    Attributes:
+        on_note: is told every note, once, even when quiet.
     """
 
     def __init__(self, *, quiet: bool = False, as_json: bool = False) -> None:
         self.quiet = quiet
         self.as_json = as_json
+        self.on_note: Callable[[str], None] = lambda message: None
         self._console = Console(stderr=True, soft_wrap=True, highlight=False)
         self._said: set[str] = set()
+        self._names: dict[str, str] = {}
         self._progress: Progress | None = None
         self._tile_bar: TaskID | None = None
         self._file_bar: TaskID | None = None
+        self._downloads: Progress | None = None
+
+    def call(self, path: object, name: str) -> None:
+        """From now on, speak of `path` by this name."""
+        self._names[str(path)] = name
+
+    def named(self, text: str) -> str:
+        """`text` with those names in it."""
+        for path, name in self._names.items():
+            text = text.replace(path, name)
+        return text
 
     def data(self, line: str) -> None:
         """A line for standard output; nothing when JSON is wanted instead."""
         if not self.as_json:
-            _print(one_line(line, getattr(sys.stdout, "encoding", None)))
+            _print(one_line(self.named(line), getattr(sys.stdout, "encoding", None)))
 
     def table(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Aligned columns for standard output; never wrapped, so that a line is a row."""
@@ -85,12 +102,18 @@ class Display:
         """The JSON document, when one is wanted."""
         if self.as_json:
             # Escaped to ASCII: so it survives any terminal, and names that are not valid UTF-8.
-            _print(json.dumps(json_ready(value), indent=2, allow_nan=False, default=str))
+            _print(self.named(json.dumps(json_ready(value), indent=2, allow_nan=False, default=str)))
 
     def note(self, message: str) -> None:
         """Something worth knowing; said once, however many tiles or files it is true of."""
-        if not self.quiet and message not in self._said:
+        if message not in self._said:
             self._said.add(message)
+            self.on_note(message)
+            self.tell(message)
+
+    def tell(self, message: str) -> None:
+        """How things are going: a line, unless quiet."""
+        if not self.quiet:
             self._say(message)
 
     def error(self, message: str, hint: str = "") -> None:
@@ -136,6 +159,18 @@ class Display:
         if self._progress is not None and self._tile_bar is not None:
             self._progress.update(self._tile_bar, completed=done, total=total)
 
+    @contextmanager
+    def downloads(self) -> Iterator[None]:
+        """Several downloads run at once meanwhile: their bars stand under each other."""
+        if self.quiet or not self._console.is_terminal:
+            yield
+            return
+        with Progress(*_download_columns(), console=self._console, transient=True) as self._downloads:
+            try:
+                yield
+            finally:
+                self._downloads = None
+
     def download(self, description: str, total_bytes: int | None) -> _DownloadBar | _DownloadLine:
         """A bar for a download, or a line where there is no terminal."""
         if self.quiet:
@@ -144,11 +179,14 @@ class Display:
             size = "" if total_bytes is None else f" ({total_bytes / 1e6:.1f} MB)"
             self.note(f"Downloading {description}{size}")
             return _DownloadLine()
-        return _DownloadBar(self._console, description, total_bytes)
+        if self._downloads is not None:
+            return _DownloadBar(self._downloads, description, total_bytes, alone=False)
+        progress = Progress(*_download_columns(), console=self._console, transient=True)
+        return _DownloadBar(progress, description, total_bytes, alone=True)
 
     def _say(self, message: str, style: str = "") -> None:
         # A Text is shown as it is; of a string Rich would read the markup, and a style colour the bars too.
-        self._console.print(Text(one_line(message), style))
+        self._console.print(Text(one_line(self.named(message)), style))
 
 
 def _print(text: str) -> None:
@@ -162,18 +200,27 @@ def _print(text: str) -> None:
         raise OutputError(f"Cannot write to standard output: {error.strerror or error}.") from error
 
 
+def _download_columns() -> tuple[ProgressColumn, ...]:
+    return TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn()
+
+
 class _DownloadBar:
-    def __init__(self, console: Console, description: str, total_bytes: int | None) -> None:
-        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=console, transient=True)
-        self._bar = self._progress.add_task(one_line(description), total=total_bytes)
-        self._progress.start()
+    """A bar of `progress`, which ends with it if it is alone there."""
+
+    def __init__(self, progress: Progress, description: str, total_bytes: int | None, *, alone: bool) -> None:
+        self._progress, self._alone = progress, alone
+        self._bar = progress.add_task(one_line(description), total=total_bytes)
+        if alone:
+            progress.start()
 
     def update(self, size: int, /) -> None:
         self._progress.advance(self._bar, size)
 
     def close(self) -> None:
-        self._progress.stop()
+        if self._alone:
+            self._progress.stop()
+        else:
+            self._progress.remove_task(self._bar)
 
 
 class _DownloadLine:

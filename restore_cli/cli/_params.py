@@ -81,7 +81,7 @@ LocalStatistics = Annotated[
     int | None,
     typer.Option(
         metavar="N",
-        help="Take a network's whole-picture statistics over windows of N pixels instead.",
+        help="Take a network's whole-picture statistics over windows of N pixels; 0 never. Default: its card's.",
         rich_help_panel=MEMORY,
     ),
 ]
@@ -105,7 +105,9 @@ class Shared:
 
     inputs: Annotated[
         list[str],
-        typer.Argument(metavar="INPUT", help="Pictures, folders or quoted patterns such as 'scans/*.tif'."),
+        typer.Argument(
+            metavar="INPUT", help="Pictures, folders, quoted patterns such as 'scans/*.tif', or - for a pipe."
+        ),
     ]
     output: Annotated[
         str | None,
@@ -113,7 +115,7 @@ class Shared:
             "-o",
             "--output",
             metavar="PATH",
-            help="File or folder for results; beside the inputs if left out.",
+            help="File or folder for results, or - for a pipe; beside the inputs if left out.",
             rich_help_panel=OUTPUT,
         ),
     ] = None
@@ -188,19 +190,43 @@ class Shared:
             rich_help_panel=OUTPUT,
         ),
     ] = None
+    sidecar: Annotated[
+        bool,
+        typer.Option(
+            "--sidecar", help="Also write how each result was made beside it, as JSON.", rich_help_panel=OUTPUT
+        ),
+    ] = False
     recursive: Annotated[
         bool, typer.Option("-r", "--recursive", help="Also the subfolders; their tree is kept.", rich_help_panel=RUN)
     ] = False
+    frames: Annotated[
+        str,
+        typer.Option(
+            metavar="first|all|N",
+            help="Which pictures of files that hold several, from 0.",
+            rich_help_panel=RUN,
+        ),
+    ] = "first"
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with an earlier batch: what it finished is left alone, anything half done is done again.",
+            rich_help_panel=RUN,
+        ),
+    ] = False
+    log: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Add a line of JSON for every file to this one.", rich_help_panel=RUN),
+    ] = None
     dry_run: DryRun = False
     as_json: AsJson = False
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        for name in ("output", "model", "mask", "device", "format", "reference"):
+        for name in ("output", "model", "mask", "device", "format", "reference", "log"):
             if getattr(self, name) == "" or (name == "model" and "" in (self.model or ())):
                 raise UsageError(f"--{name} is empty.", "Check the variable it came from, or leave it out.")
-        if "-" in (*self.inputs, self.output):
-            raise UsageError("Pipes are not supported: '-' is no file.", "A file of that name is ./-.")
 
     def run_options(self) -> RunOptions:
         """How to run the network; raises UsageError for values that make no sense."""

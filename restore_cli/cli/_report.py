@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from restore_cli.cli._output import Display
+from restore_cli import __version__
+from restore_cli.batch.interrupts import Interrupts
+from restore_cli.batch.log import Log
+from restore_cli.cli._output import Display, json_ready
+from restore_cli.cli._shell import INTERRUPTED
 from restore_cli.errors import RestoreError
 
 if TYPE_CHECKING:
+    from restore_cli.batch.forecast import Preview, Room
     from restore_cli.batch.plan import Job
-    from restore_cli.batch.run import Outcome, Work
+    from restore_cli.batch.work import Outcome, Work
     from restore_cli.inference.restorer import Restorer
 
-__all__ = ["print_plan", "report", "say_outcome"]
+__all__ = ["print_plan", "report", "run_and_report", "say_outcome"]
+
+ON_A_SCREEN = 20  # of more files than these, the failures are named again at the end
 
 
-def print_plan(display: Display, jobs: list[Job], work: Work) -> int:
-    """Say what would be done with each file; returns the exit code: 1 if some would fail."""
-    from restore_cli.batch.run import check_job, is_skipped
+def print_plan(display: Display, previews: list[Preview], rooms: list[Room], work: Work) -> int:
+    """Say what would be done with each file, and what it would take; returns the exit code: 1 if some would fail."""
+    from restore_cli.batch.forecast import check_room, measure_speed, memory_for, seconds_for
+    from restore_cli.inference.memory import available_memory
 
     restorer = work.restorer
     scale, card = restorer.scale, restorer.model.card
@@ -28,26 +38,72 @@ def print_plan(display: Display, jobs: list[Job], work: Work) -> int:
         display.data(f"grey pictures: {work.grey_restorer.model.name}")
     display.data(f"on {restorer.device} in {restorer.precision.value}, tiles of at most {_tile_text(restorer)}")
     records: list[dict[str, Any]] = []
-    for job in jobs:
-        source, target = job.source.path, job.target
-        record: dict[str, Any] = {"input": str(source), "output": str(target)}
+    for preview in previews:
+        source, target, tiles = preview.job.source.path, preview.job.target, preview.tiles
+        record: dict[str, Any] = {"input": str(source), "output": str(target), "status": preview.status}
         records.append(record)
-        if is_skipped(job, work):
-            record["status"] = "would skip"
-            display.data(f"{source}: {target} exists, would be skipped")
-            continue
+        if preview.status == "would skip":
+            display.data(f"{source}: {preview.message}")
+        elif preview.status == "would fail":
+            record |= {"message": preview.message, "hint": preview.hint}
+            display.error(preview.message, preview.hint)
+        else:
+            width, height = preview.width, preview.height
+            record |= {"width": width * scale, "height": height * scale, "tiles": tiles}
+            sizes = f"{source} ({width}x{height}) -> {target} ({width * scale}x{height * scale})"
+            display.data(f"{sizes}, {tiles} {'tile' if tiles == 1 else 'tiles'}")
+    planned = [preview for preview in previews if preview.status == "planned"]
+    needs: dict[str, Any] = {}
+    code = int(len(planned) < len(previews) and any(preview.status == "would fail" for preview in previews))
+    if planned:
+        per_pixel, side = measure_speed(restorer, work.hints)
+        seconds = math.fsum(seconds_for(preview, restorer, per_pixel) for preview in planned)
+        display.data(f"time: about {_duration(seconds)}, by a tile of {side}x{side} pixels run just now")
+        needs["seconds"] = seconds
+        needs["disk"] = [
+            {"folder": str(room.folder), "needed_bytes": room.needed_bytes, "free_bytes": room.free_bytes}
+            for room in rooms
+        ]
+        for room in rooms:
+            needed, free = _size(room.needed_bytes), _size(room.free_bytes)
+            display.data(f"disk: about {needed} in {room.folder}, where {free} are free")
+        needs["memory"] = {**asdict(memory_for(planned, work)), "available_bytes": available_memory()}
+        display.data(_memory_text(needs["memory"]))
         try:
-            height, width = check_job(job, work)
+            check_room(rooms)
         except RestoreError as error:
-            record |= {"status": "would fail", "message": error.message, "hint": error.hint}
             display.error(error.message, error.hint)
-            continue
-        tiles = restorer.pieces(height, width)
-        record |= {"status": "planned", "width": width * scale, "height": height * scale, "tiles": tiles}
-        sizes = f"{source} ({width}x{height}) -> {target} ({width * scale}x{height * scale})"
-        display.data(f"{sizes}, {tiles} {'tile' if tiles == 1 else 'tiles'}")
-    display.document({**_facts(work), "dry_run": True, "files": records})
-    return int(any(record["status"] == "would fail" for record in records))
+            code = 1
+    display.document({**_facts(work), "dry_run": True, "files": records, **needs})
+    return code
+
+
+def run_and_report(display: Display, jobs: list[Job], work: Work, interrupts: Interrupts, log: Log | None) -> int:
+    """Do the jobs, say what becomes of each and of all; returns the exit code."""
+    from restore_cli.batch.pipeline import run_jobs
+
+    outcomes: list[Outcome] = []
+    started = time.perf_counter()
+    if log is not None:
+        settings = None if work.settings is None else work.settings.as_json()
+        log.add("begun", version=__version__, settings=settings, **_facts(work), files=len(jobs))
+    with display.batch(len(jobs)):
+        for outcome in run_jobs(
+            jobs, work, on_start=lambda job: display.file_started(job.source.path), interrupts=interrupts
+        ):
+            outcomes.append(outcome)
+            display.file_finished()
+            say_outcome(display, outcome, len(outcomes), len(jobs))
+            if log is not None:
+                log.add("file", **json_ready(outcome.as_record()))
+    if interrupts.requested:
+        display.error(f"interrupted; {len(jobs) - len(outcomes)} of {len(jobs)} files were not done.")
+    counts = report(display, outcomes, work)
+    code = INTERRUPTED if interrupts.requested else int(counts["failed"] > 0)
+    if log is not None:
+        seconds = round(time.perf_counter() - started, 3)
+        log.add("ended", **counts, not_done=len(jobs) - len(outcomes), seconds=seconds, exit_code=code)
+    return code
 
 
 def say_outcome(display: Display, outcome: Outcome, number: int, total: int) -> None:
@@ -59,14 +115,16 @@ def say_outcome(display: Display, outcome: Outcome, number: int, total: int) -> 
         if outcome.trace:
             display.trace(outcome.trace)
     elif outcome.status == "skipped":
-        display.note(f"{place}{job.target} exists, skipped")
+        display.tell(f"{place}{outcome.message}, skipped")
     else:
         width, height = outcome.size or (0, 0)
-        display.note(f"{place}{job.source.path} -> {job.target} ({width}x{height}, {outcome.seconds:.1f} s)")
+        display.tell(f"{place}{job.source.path} -> {job.target} ({width}x{height}, {outcome.seconds:.1f} s)")
+        if outcome.message:
+            display.tell(outcome.message)
 
 
-def report(display: Display, outcomes: list[Outcome], work: Work) -> None:
-    """The scores and counts of a run, or its JSON document."""
+def report(display: Display, outcomes: list[Outcome], work: Work) -> dict[str, int]:
+    """The scores and counts of a run, or its JSON document; returns the counts."""
     counts = {status: sum(each.status == status for each in outcomes) for status in ("done", "skipped", "failed")}
     scored = [(each.job.source.path, each.scores) for each in outcomes if each.scores is not None]
     protocol = work.protocol.describe(work.restorer.scale) if scored else None
@@ -77,10 +135,40 @@ def report(display: Display, outcomes: list[Outcome], work: Work) -> None:
         shared = [name for name in scored[0][1].values if all(name in scores.values for _, scores in scored)]
         mean = {name: math.fsum(scores.values[name] for _, scores in scored) / len(scored) for name in shared}
         display.data(f"mean of {len(scored)}: {_score_text(mean['psnr'], mean.get('ssim'))} ({protocol})")
+    if len(outcomes) > ON_A_SCREEN:
+        for failed in [each for each in outcomes if each.status == "failed"][:ON_A_SCREEN]:
+            display.tell(f"failed: {failed.job.source.path}")
     if len(outcomes) > 1:
-        display.note(", ".join(f"{count} {status}" for status, count in counts.items() if count))
+        display.tell(", ".join(f"{count} {status}" for status, count in counts.items() if count))
     files = [each.as_record() for each in outcomes]
     display.document({**_facts(work), "protocol": protocol, "files": files, "mean": mean, **counts})
+    return counts
+
+
+def _duration(seconds: float) -> str:
+    """In the two largest units: '3 h 5 min', '40 s'."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _size(count: int) -> str:
+    """Bytes in the largest unit they fill: '3.4 GB'."""
+    units = {10**12: "TB", 10**9: "GB", 10**6: "MB"}
+    unit = next((each for each in units if count >= each), None)
+    return f"{count / 1000:.1f} kB" if unit is None else f"{count / unit:.1f} {units[unit]}"
+
+
+def _memory_text(memory: dict[str, int]) -> str:
+    parts = [f"{_size(memory['host_bytes'])} of {_size(memory['available_bytes'])} free"]
+    parts += [f"{_size(memory['device_bytes'])} on the device"] if memory["device_bytes"] else []
+    parts += [f"{_size(memory['mapped_bytes'])} in temporary files"] if memory["mapped_bytes"] else []
+    return "memory: about " + ", ".join(parts)
 
 
 def _facts(work: Work) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from restore_cli.cli import bench_models
+from restore_cli.cli import bench_batch, bench_models
 from restore_cli.cli._output import Display
 from restore_cli.cli._shell import guarded
 from restore_cli.errors import DeviceMemoryError, UsageError
@@ -29,6 +29,7 @@ SIDE_MULTIPLE = 8
 
 app = typer.Typer(help="Time and memory of a computation on this machine.", no_args_is_help=True)
 app.command("models", epilog=bench_models.EPILOG)(guarded(bench_models.time_models))
+app.command("batch", epilog=bench_batch.EPILOG)(guarded(bench_batch.time_batch))
 
 
 @dataclass(frozen=True)

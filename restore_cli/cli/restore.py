@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from restore_cli.batch.interrupts import Interrupts
+from restore_cli.batch.log import Log
 from restore_cli.cli._output import Display
 from restore_cli.cli._params import MODEL, Shared, with_shared_options
-from restore_cli.cli._report import print_plan, report, say_outcome
-from restore_cli.cli._shell import INTERRUPTED
+from restore_cli.cli._pipes import Piped, piped
+from restore_cli.cli._report import print_plan, run_and_report
 from restore_cli.errors import UsageError
-from restore_cli.options import Cfa, Hints
+from restore_cli.options import Cfa, Hints, parse_frames
 from restore_cli.tasks import TASKS, Task
 
 if TYPE_CHECKING:
-    from restore_cli.batch.run import Outcome
+    from restore_cli.batch.plan import Job
+    from restore_cli.batch.work import Work
 
 __all__ = ["COMMANDS", "EPILOGS"]
 
@@ -126,32 +131,60 @@ def _run(
     second_view: Path | None = None,
 ) -> None:
     """Check, plan, load, restore, report: the order in which things can be refused cheaply."""
+    hints = Hints(sigma_255, quality_factor, cfa, second_view)
+    display = Display(quiet=shared.quiet, as_json=shared.as_json)
+    with Interrupts() as interrupts, ExitStack() as stack:
+        with interrupts.harmless():
+            pipes = stack.enter_context(piped(shared, display))
+            log = None if shared.log is None or shared.dry_run else stack.enter_context(Log(Path(shared.log)))
+            if log is not None:
+                display.on_note = log.note
+            batch = _prepared(task, pipes, hints, scale, display, stack)
+        if batch is None:
+            return
+        jobs, work = batch
+        code = run_and_report(display, jobs, work, interrupts, log)
+        if code == 0:
+            pipes.deliver(jobs[0].target)
+    raise typer.Exit(code)
+
+
+def _prepared(
+    task: Task, pipes: Piped, hints: Hints, scale: int | None, display: Display, stack: ExitStack
+) -> tuple[list[Job], Work] | None:
+    """The jobs and what is done to each; None where the plan was all that was wanted."""
+    shared = pipes.shared
     run, output, finish = shared.run_options(), shared.output_options(), shared.finish_options()
     finish.check_task(task)
-    hints = Hints(sigma_255, quality_factor, cfa, second_view)
-    names = shared.model_names() or [task.default_model(scale)]
-    display = Display(quiet=shared.quiet, as_json=shared.as_json)
+    frame, models = parse_frames(shared.frames), tuple(shared.model_names())
+    names = models or (task.default_model(scale),)
 
     # What the files themselves make hopeless is said before torch is imported or a model downloaded.
     from restore_cli.batch.plan import check_output, plan_jobs
     from restore_cli.evaluation.pairs import References
+    from restore_cli.io.atomic import remove_leftovers
     from restore_cli.io.paths import find_sources
     from restore_cli.io.read import read_size
 
     sources = find_sources(shared.inputs, recursive=shared.recursive, output=output.output)
+    pipes.check(len(sources))
     check_output(output, len(sources))
-    references = None if shared.reference is None else References(Path(shared.reference))
-    for companion in (finish.mask, second_view):
+    reference = None if shared.reference is None else Path(shared.reference)
+    if reference is not None:
+        References(reference)
+    for companion in (finish.mask, hints.second_view):
         if companion is not None:
             read_size(companion)
-    if second_view is not None and len(sources) > 1:
+    if hints.second_view is not None and len(sources) > 1:
         raise UsageError(f"--second-view names one picture, but there are {len(sources)} inputs.", "Give one input.")
 
-    from restore_cli.batch.run import Work, run_jobs
+    from restore_cli.batch.forecast import check_room, forecast, room_for
+    from restore_cli.batch.manifest import Manifest, common_folder
+    from restore_cli.batch.record import formats_without_room
+    from restore_cli.batch.settings import Settings
     from restore_cli.inference.device import choose_device
-    from restore_cli.inference.restorer import Restorer
-    from restore_cli.models.build import average_models, build_model, locate
-    from restore_cli.models.hub import is_cached
+    from restore_cli.models.build import locate
+    from restore_cli.models.download import is_cached
 
     choose_device(run.device)
     for name in names:
@@ -160,34 +193,48 @@ def _run(
             location.check_commercial()
         if location.card:
             task.check_scale(scale, location.card.scale, name)
-        if shared.dry_run and not shared.offline and location.hub and not is_cached(location.hub):
-            display.data(f"{name}: would first be downloaded from {location.hub.address}; then the plan can be made.")
-            display.document({"model": name, "dry_run": True, "download": location.hub.address})
-            return
-    models = [build_model(name, offline=shared.offline, progress=display.download) for name in names]
-    model = models[0] if len(models) == 1 else average_models(models)
-    task.check_scale(scale, model.network.scale, model.name)
-    jobs = plan_jobs(shared.inputs, task, model.network.scale, output, recursive=shared.recursive)
-    restorer = Restorer(model, run, display)
-    restorer.check(hints)
-    grey = None
-    if task.grey_model and not shared.model_names():
-        grey = Restorer(build_model(task.grey_model, offline=shared.offline), run)
-    work = Work(task, restorer, hints, finish, output.existing, references, grey, output.encoding)
+        if shared.dry_run and not shared.offline and location.remote and not is_cached(location.remote):
+            display.data(
+                f"{name}: would first be downloaded from {location.remote.address}; then the plan can be made."
+            )
+            display.document({"model": name, "dry_run": True, "download": location.remote.address})
+            return None
+    settings = Settings(
+        task=task.name,
+        models=models,
+        scale=scale,
+        run=run,
+        hints=hints,
+        finish=finish,
+        encoding=output.encoding,
+        existing=output.existing,
+        reference=reference,
+        offline=shared.offline,
+        sidecar=shared.sidecar,
+    )
+    work = settings.open(display, display.download)
+    jobs = plan_jobs(shared.inputs, task, work.restorer.scale, output, recursive=shared.recursive, frame=frame)
+    if not pipes.to_stdout:
+        for name in formats_without_room(jobs, settings):
+            display.note(f"{name} has no place for how it was made; --sidecar writes that beside it.")
+    if pipes.to_stdout:
+        display.call(jobs[0].target, "standard output")
+    elif shared.resume or (len(jobs) > 1 and not shared.dry_run):
+        folder = output.output or common_folder([job.target for job in jobs])
+        if len(jobs) == 1 and not folder.is_dir():
+            folder = common_folder([job.target for job in jobs])
+        manifest = Manifest(folder, settings.digest(work), resume=shared.resume, dry=shared.dry_run)
+        work = replace(work, manifest=stack.enter_context(manifest))
+        if not shared.dry_run:
+            for each in {job.target.parent for job in jobs}:
+                remove_leftovers(each)
+    previews = forecast(jobs, work)
+    rooms = room_for(previews)
+    several = sum(preview.frames > 1 for preview in previews) if shared.frames == "first" else 0
+    if several:
+        files = "1 file holds" if several == 1 else f"{several} files hold"
+        display.note(f"{files} several pictures, of which the first is restored; --frames all takes every one.")
     if shared.dry_run:
-        raise typer.Exit(print_plan(display, jobs, work))
-
-    outcomes: list[Outcome] = []
-    interrupted = False
-    try:
-        with display.batch(len(jobs)):
-            for outcome in run_jobs(jobs, work, on_start=lambda job: display.file_started(job.source.path)):
-                outcomes.append(outcome)
-                display.file_finished()
-                say_outcome(display, outcome, len(outcomes), len(jobs))
-    except KeyboardInterrupt:
-        interrupted = True
-        display.error(f"interrupted; {len(jobs) - len(outcomes)} of {len(jobs)} files were not done.")
-    report(display, outcomes, work)
-    failed = any(outcome.status == "failed" for outcome in outcomes)
-    raise typer.Exit(INTERRUPTED if interrupted else int(failed))
+        raise typer.Exit(print_plan(display, previews, rooms, work))
+    check_room(rooms)
+    return jobs, work

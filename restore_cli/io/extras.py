@@ -30,4 +30,5 @@ def require(name: str) -> None:
     if command := missing_package(name):
         from restore_cli.io.opened import PictureError  # not before: `formats` is for listing commands too
 
-        raise PictureError(f"is {name}, which needs a package that is not installed", f"Install it: {command}")
+        kind = "a camera raw" if name == "RAW" else name
+        raise PictureError(f"is {kind}, which needs a package that is not installed", f"Install it: {command}")

@@ -58,7 +58,7 @@ def test_a_second_run_plans_the_same():
         ({"format": "gif"}, OutputError, "Accepted: png"),
         ({"format": "png", "output": "out.tif"}, UsageError, "--format png contradicts --output out.tif"),
         ({"suffix": "_x", "output": "out.tif"}, UsageError, "--suffix has no meaning"),
-        ({"output": "out.heic"}, OutputError, "If a folder is meant, make it first"),
+        ({"output": "out.jp2"}, OutputError, "If a folder is meant, make it first"),
     ],
 )
 def test_options_that_leave_each_other_without_effect_are_refused(options, error, said):
@@ -71,5 +71,5 @@ def test_options_that_leave_each_other_without_effect_are_refused(options, error
 
 def test_options_that_agree_are_not():
     check_output(OutputOptions(Path("out.jpeg"), format="jpg"), 1)
-    check_output(OutputOptions(Path("out.heic"), suffix="_x"), 2)  # a strange folder
+    check_output(OutputOptions(Path("out.jp2"), suffix="_x"), 2)  # a strange folder
     check_output(OutputOptions(), 1)

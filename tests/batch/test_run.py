@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from restore_cli.batch.plan import Job
-from restore_cli.batch.run import Outcome, Work, check_job, run_jobs
+from restore_cli.batch.run import check_job, restore_file
+from restore_cli.batch.work import Outcome, Work
 from restore_cli.errors import InputError, OutputError
 from restore_cli.evaluation.pairs import References
 from restore_cli.evaluation.protocol import Scores
@@ -30,28 +31,13 @@ def job(source: Path, target: Path) -> Job:
     return Job(Source(source, Path(source.name)), target)
 
 
-def test_outcomes_come_in_order_and_each_job_is_announced_before_it_is_done(work, tmp_path):
-    jobs = [job(write(tmp_path / f"{name}.png"), tmp_path / f"{name}_x.png") for name in "ba"]
-    events = []
-    for outcome in run_jobs(jobs, work(), on_start=lambda each: events.append(("start", each))):
-        assert outcome.job.target.exists()
-        events.append((outcome.status, outcome.job))
-    assert events == [("start", jobs[0]), ("done", jobs[0]), ("start", jobs[1]), ("done", jobs[1])]
-
-
-def test_nothing_is_done_before_it_is_asked_for(work, tmp_path):
-    jobs = [job(write(tmp_path / f"{name}.png"), tmp_path / f"{name}_x.png") for name in "ab"]
-    next(run_jobs(jobs, work()))
-    assert not (tmp_path / "b_x.png").exists()
-
-
 @pytest.mark.parametrize(
     ("existing", "status"), [(Existing.FAIL, "failed"), (Existing.SKIP, "skipped"), (Existing.OVERWRITE, "done")]
 )
 def test_an_existing_result_fails_is_skipped_or_is_replaced(work, tmp_path, existing, status):
     target = tmp_path / "out.png"
     target.write_bytes(b"old")
-    (outcome,) = run_jobs([job(write(tmp_path / "in.png"), target)], work(existing=existing))
+    outcome = restore_file(job(write(tmp_path / "in.png"), target), work(existing=existing))
     assert outcome.status == status
     assert (target.read_bytes() == b"old") == (status != "done")
 
@@ -60,7 +46,7 @@ def test_checking_a_job_reads_headers_only(work, tmp_path):
     source = write(tmp_path / "in.jpg", values(60, 70))
     source.write_bytes(source.read_bytes()[:-100])
     assert check_job(job(source, tmp_path / "out.png"), work()) == (60, 70)
-    (outcome,) = run_jobs([job(source, tmp_path / "out.png")], work())
+    outcome = restore_file(job(source, tmp_path / "out.png"), work())
     assert outcome.status == "failed" and "cut short" in outcome.message
 
 
@@ -79,7 +65,8 @@ def test_checking_a_job_writes_nothing_and_refuses_a_lost_mask_or_reference(work
 def test_a_record_holds_what_applies_and_nothing_else(tmp_path):
     one = job(Path("in.png"), Path("out.png"))
     files = {"input": "in.png", "output": "out.png"}
-    assert Outcome(one, "skipped").as_record() == {**files, "status": "skipped"}
+    skipped = Outcome(one, "skipped", "out.png exists")
+    assert skipped.as_record() == {**files, "status": "skipped", "message": "out.png exists"}
     failed = Outcome(one, "failed", "broken", "mend it", trace="...")
     assert failed.as_record() == {**files, "status": "failed", "message": "broken", "hint": "mend it"}
     done = Outcome(one, "done", size=(4, 3), seconds=1.23456, scores=Scores({"psnr": 30.0}))
@@ -97,6 +84,6 @@ def test_grey_pictures_go_to_the_grey_restorer_and_colour_ones_do_not(work, weig
             lambda module, inputs, result, name=name: seen[name].append(inputs[0].shape[1])
         )
     sources = [write(tmp_path / "g.png", values(9, 8, channels=1)), write(tmp_path / "c.png", values(9, 8))]
-    statuses = [outcome.status for outcome in run_jobs([job(each, each.with_suffix(".tif")) for each in sources], both)]
+    statuses = [restore_file(job(each, each.with_suffix(".tif")), both).status for each in sources]
     assert statuses == ["done", "done"]
     assert seen == {"grey": [1], "colour": [3]}

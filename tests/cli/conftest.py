@@ -32,7 +32,7 @@ def restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Restore:
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         assert "Traceback" not in result.stderr
-        assert not [path for path in tmp_path.rglob(".restore-*")], "a temporary file was left behind"
+        assert not [path for path in tmp_path.rglob(".restore-*.part")], "a temporary file was left behind"
         return result
 
     return run

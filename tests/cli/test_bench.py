@@ -1,4 +1,4 @@
-"""`restore bench masked` measures each size in a process of its own; `restore bench models` compares in turns."""
+"""`restore bench`: masked, each size in a process of its own; models and batch, in turns."""
 
 from __future__ import annotations
 
@@ -88,3 +88,14 @@ def test_without_names_all_embedded_models_are_meant(restore, monkeypatch):
 
 def test_an_unknown_reference_is_refused_with_a_way_out(refused):
     assert "nothing.pth: no such model file." in refused(*SMALL, "--reference", "nothing.pth", "-q")
+
+
+def test_a_folder_is_timed_beside_the_bare_network(restore, weights):
+    result = restore(*("bench", "batch", "--files", 2, "--size", 20, "--rounds", 2, "-n", weights["x1"]), "--json")
+    record = json.loads(result.stdout)
+    assert (record["files"], record["tiles"], record["megapixels"]) == (2, 2, 0.0008)
+    for name in ("folder_seconds", "network_seconds", "batched_seconds"):
+        assert len(record[name]) == 2 and min(record[name]) > 0
+    ratios = [below / above for above, below in zip(record["folder_seconds"], record["network_seconds"], strict=True)]
+    assert record["share"] == pytest.approx(statistics.median(ratios))
+    assert record["same_bits"] in (True, False)

@@ -8,13 +8,15 @@ import json
 import numpy as np
 import pytest
 
+from restore_cli.batch.manifest import MANIFEST_NAME
 from restore_cli.tasks import TASKS
 from tests.hub_server import HubServer
 from tests.pictures import read, values, write
 
 
 def tree(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    files = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return sorted(str(path) for path in files if path.name != MANIFEST_NAME)
 
 
 @pytest.mark.parametrize("task", [name for name in TASKS if name not in ("sr", "demosaic")])

@@ -11,6 +11,7 @@ import pytest
 from rich.markup import escape
 
 import restore_cli.batch.run
+from restore_cli.batch.manifest import MANIFEST_NAME
 from restore_cli.cli._output import Display, json_ready, one_line
 from tests.pictures import read, write
 
@@ -81,13 +82,13 @@ def test_json_has_no_infinity():
 def interrupted_at(monkeypatch, tmp_path):
     """Sends the real signal while the n-th picture is restored."""
 
-    def arrange(number):
+    def arrange(number, sent=signal.SIGINT):
         real, done = restore_cli.batch.run.restore_image, []
 
-        def interrupting(*arguments):
+        def interrupting(*arguments, **options):
             if len(done) == number - 1:
-                os.kill(os.getpid(), signal.SIGINT)
-            done.append(real(*arguments))
+                os.kill(os.getpid(), sent)
+            done.append(real(*arguments, **options))
             return done[-1]
 
         monkeypatch.setattr(restore_cli.batch.run, "restore_image", interrupting)
@@ -95,32 +96,48 @@ def interrupted_at(monkeypatch, tmp_path):
     return arrange
 
 
-def test_an_interrupt_keeps_what_is_finished_says_what_is_not_and_exits_130(restore, weights, tmp_path, interrupted_at):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_finished_says_what_is_not_and_exits_130(
+    restore, weights, tmp_path, interrupted_at, number
+):
     for name in "abcd":
         write(tmp_path / f"{name}.png")
-    interrupted_at(3)
+    interrupted_at(3, number)
     result = restore("denoise", ".", "-n", weights["x1"], "-o", "out", "--json")
     assert result.exit_code == 130
     assert result.stderr.splitlines()[-2:] == ["error: interrupted; 2 of 4 files were not done.", "2 done"]
     document = json.loads(result.stdout)
     assert [each["input"] for each in document["files"]] == ["a.png", "b.png"]
-    assert sorted(os.listdir(tmp_path / "out")) == ["a.png", "b.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == [MANIFEST_NAME, "a.png", "b.png"]
     for name in ("a.png", "b.png"):
         assert read(tmp_path / "out" / name).shape == (20, 24, 3)
 
 
-def test_an_interrupt_while_writing_leaves_no_part_of_a_file(restore, weights, tmp_path, monkeypatch):
-    write(tmp_path / "a.png"), write(tmp_path / "b.png")
-    monkeypatch.setattr(os, "fsync", lambda descriptor: os.kill(os.getpid(), signal.SIGINT))
-    result = restore("denoise", "a.png", "b.png", "-n", weights["x1"], "-o", "out")
-    assert (result.exit_code, os.listdir(tmp_path / "out")) == (130, [])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_while_writing_lets_the_file_be_finished(restore, weights, tmp_path, monkeypatch, number):
+    """The writer is a thread, which no signal tears away from its work."""
+    for name in "abcdefgh":
+        write(tmp_path / f"{name}.png")
+    sent = []
+
+    def interrupting(descriptor):
+        if not sent and os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part"):
+            sent.append(os.kill(os.getpid(), number))
+
+    monkeypatch.setattr(os, "fsync", interrupting)
+    result = restore("denoise", ".", "-n", weights["x1"], "-o", "out")
+    assert result.exit_code == 130
+    finished = sorted(each.name for each in (tmp_path / "out").glob("*.png"))
+    assert finished and finished == [f"{name}.png" for name in "abcdefgh"][: len(finished)]
+    for name in finished:
+        assert read(tmp_path / "out" / name).shape == (20, 24, 3)
 
 
 def test_an_interrupt_before_the_first_file_is_one_line_too(refused, weights, tmp_path, monkeypatch):
     def interrupt(*arguments, **options):
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("restore_cli.models.build.build_model", interrupt)
+    monkeypatch.setattr("restore_cli.batch.settings.build_model", interrupt)
     write(tmp_path / "a.png")
     assert refused("denoise", "a.png", "-n", weights["x1"], code=130) == "error: interrupted."
 
@@ -130,10 +147,10 @@ def test_a_bug_in_one_picture_shows_its_trace_and_the_others_are_done(weights, t
 
     from restore_cli.cli import app
 
-    def buggy(image, *arguments):
+    def buggy(image, *arguments, **options):
         if image.width == 1:
             raise KeyError("oops")
-        return real(image, *arguments)
+        return real(image, *arguments, **options)
 
     real = restore_cli.batch.run.restore_image
     monkeypatch.setattr(restore_cli.batch.run, "restore_image", buggy)

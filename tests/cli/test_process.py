@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from restore_cli.batch.manifest import MANIFEST_NAME
 from tests.pictures import read, values, write
 
 HEAVY = ("torch", "torchvision", "spandrel", "cv2", "huggingface_hub", "safetensors", "numpy", "PIL", "matplotlib")
@@ -81,10 +82,10 @@ def test_a_reader_that_goes_away_or_a_full_disk_behind_standard_output_is_no_tra
 
 def test_a_file_larger_than_the_system_allows_fails_alone_and_leaves_nothing(weights, tmp_path):
     """The nearest thing to a full disk that needs no disk: a limit on the size of files."""
-    write(tmp_path / "large.png", values(40, 40)), write(tmp_path / "small.png", values(2, 2))
+    write(tmp_path / "large.png", values(90, 90)), write(tmp_path / "small.png", values(2, 2))
     code = f"""
 import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (1500, 1500))
+resource.setrlimit(resource.RLIMIT_FSIZE, (6000, 6000))
 from restore_cli.cli import main
 sys.argv = ["restore", "denoise", "large.png", "small.png", "-n", {str(weights["x1"])!r}, "-o", "out", "--json"]
 main()
@@ -94,7 +95,7 @@ main()
     assert done.returncode == 1 and len(lines) == 3
     assert "out/large.png" in lines[0] and "larger than the system allows" in lines[0]
     assert [each["status"] for each in json.loads(done.stdout)["files"]] == ["failed", "done"]
-    assert os.listdir(tmp_path / "out") == ["small.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == [MANIFEST_NAME, "small.png"]
 
 
 def test_an_interrupt_on_a_terminal_exits_130_and_gives_the_cursor_back(weights, tmp_path):
@@ -104,11 +105,12 @@ def test_an_interrupt_on_a_terminal_exits_130_and_gives_the_cursor_back(weights,
     code = f"""
 import os, signal, sys
 import restore_cli.batch.run as run
-real = run.restore_image
-def interrupting(image, *rest):
-    if os.path.exists("out/a.png"):
+real, seen = run.restore_image, []
+def interrupting(image, *rest, **options):
+    seen.append(image)
+    if len(seen) == 2:
         os.kill(os.getpid(), signal.SIGINT)
-    return real(image, *rest)
+    return real(image, *rest, **options)
 run.restore_image = interrupting
 from restore_cli.cli import main
 sys.argv = ["restore", "denoise", ".", "-n", {str(weights["unet"])!r}, "-o", "out", "--tile", "16"]
@@ -132,7 +134,7 @@ main()
     assert "━" in text and "tiles" in text and "Traceback" not in text
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") > 0
     assert "interrupted; 2 of 3 files were not done." in text
-    assert os.listdir(tmp_path / "out") == ["a.png"]
+    assert sorted(os.listdir(tmp_path / "out")) == [MANIFEST_NAME, "a.png"]
     assert read(tmp_path / "out/a.png").shape == (20, 24, 3)
 
 

@@ -1,0 +1,132 @@
+"""Many files: while the network works on one, the next are being read and the last ones written.
+
+The network runs in the calling thread, one picture at a time and in the order of the jobs, so that results do not
+depend on how fast a disk is. Reading and writing have threads of their own. What is held in memory is bounded by
+its pixels, not by its files: a thousand icons may wait where one panorama may not.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+from restore_cli.batch.interrupts import Interrupts
+from restore_cli.batch.plan import Job
+from restore_cli.batch.run import Loaded, attempt, load, restore, save
+from restore_cli.batch.work import Outcome, Work
+from restore_cli.errors import RestoreError
+from restore_cli.inference.memory import available_memory
+from restore_cli.io.read import read_size
+
+__all__ = ["AHEAD_PX", "run_jobs"]
+
+AHEAD_PX = 150_000_000
+"""Pixels, of input and result, in hand at once: three pictures of 24 megapixels. Fewer where memory is short."""
+
+BYTES_A_PIXEL = 16  # three floats, and what encoders make of them
+SHARE_OF_MEMORY = 4  # one in so many of the bytes that are free
+MOST_FILES = 32
+THREADS = 8  # at most, for reading and for writing; the network has its own
+
+
+@dataclass(frozen=True)
+class _InHand:
+    """A job somewhere between reading and writing, and what its present step will return."""
+
+    job: Job
+    pixels: int
+    result: Future[Loaded | Outcome]
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    work: Work,
+    on_start: Callable[[Job], None] = lambda job: None,
+    *,
+    interrupts: Interrupts | None = None,
+    ahead_px: int | None = None,
+) -> Iterator[Outcome]:
+    """Restore each job's picture and yield what became of it, in order.
+
+    Args:
+        jobs: in the order wanted.
+        work: what is done to each.
+        on_start: hears of each job before its picture goes through the network.
+        interrupts: once one is noted, the picture in the network is dropped, what is restored is written and
+            yielded, and there is no more.
+        ahead_px: how many pixels of inputs and results are in hand at once, unless a single picture has more;
+            None goes by `AHEAD_PX` and the memory there is.
+    """
+    if ahead_px is None:
+        ahead_px = min(AHEAD_PX, available_memory() // SHARE_OF_MEMORY // BYTES_A_PIXEL)
+    interrupts = interrupts or Interrupts()
+    waiting = deque(jobs)
+    loading: deque[_InHand] = deque()
+    saving: deque[_InHand] = deque()
+    threads = min(THREADS, _cores())
+    with ThreadPoolExecutor(threads, "load") as loaders, ThreadPoolExecutor(threads, "save") as savers:
+
+        def read_ahead() -> None:
+            held = sum(each.pixels for each in chain(loading, saving))
+            while waiting and len(loading) + len(saving) < MOST_FILES:
+                pixels = _pixels(waiting[0], work)
+                if held and held + pixels > ahead_px:
+                    break
+                held += pixels
+                job = waiting.popleft()
+                loading.append(_InHand(job, pixels, loaders.submit(attempt, job, load, job, work)))
+
+        def through_the_network(picture: _InHand) -> None:
+            job, loaded = picture.job, picture.result.result()
+            on_start(job)
+            if isinstance(loaded, Loaded):
+                try:
+                    with interrupts.harmless():
+                        restored = attempt(job, restore, loaded, work)
+                except KeyboardInterrupt:
+                    return
+                if isinstance(restored, Loaded):
+                    saving.append(_InHand(job, picture.pixels, savers.submit(attempt, job, save, restored, work)))
+                    return
+                loaded = restored
+            done: Future[Loaded | Outcome] = Future()
+            done.set_result(loaded)
+            saving.append(_InHand(job, 0, done))
+
+        try:
+            while not interrupts.requested and (waiting or loading or saving):
+                read_ahead()
+                if loading:
+                    through_the_network(loading.popleft())
+                while saving and (saving[0].result.done() or not loading):
+                    yield _outcome(saving.popleft())
+                    if not loading:
+                        break  # there may be room for more
+            for picture in saving:
+                yield _outcome(picture)
+        finally:
+            for picture in loading:
+                picture.result.cancel()
+
+
+def _outcome(picture: _InHand) -> Outcome:
+    outcome = picture.result.result()
+    assert isinstance(outcome, Outcome)  # `save` has no other answer
+    return outcome
+
+
+def _pixels(job: Job, work: Work) -> int:
+    """Of the picture and its result; none for one that will fail."""
+    try:
+        height, width = read_size(job.source.path, job.source.index)
+    except RestoreError:
+        return 0
+    return height * width * (1 + work.restorer.scale**2)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
