@@ -40,6 +40,7 @@ class Settings:
         task: name of a row of `restore_cli.tasks`.
         models: names, files or hub addresses; several are averaged; none takes the task's defaults, with one of
             their own for grey pictures where the task has that.
+        grey_model: for grey pictures, if not `models`.
         scale: enlargement asked for; None takes the model's.
         run, hints, finish, encoding: see `restore_cli.options`.
         existing: what to do with a result that is already there.
@@ -51,6 +52,7 @@ class Settings:
 
     task: str
     models: tuple[str, ...] = ()
+    grey_model: str = ""
     scale: int | None = None
     run: RunOptions = field(default_factory=RunOptions)
     hints: Hints = field(default_factory=Hints)
@@ -88,9 +90,11 @@ class Settings:
         restorer = Restorer(model, self.run, observer)
         restorer.check(self.hints)
         grey, grey_sha256 = None, ""
-        if row.grey_model and not self.models:
-            grey_model = build_model(row.grey_model, offline=self.offline, progress=progress)
-            grey, grey_sha256 = Restorer(grey_model, self.run, observer), _weights_sha256(row.grey_model)
+        grey_name = self.grey_model or ("" if self.models else row.grey_model)
+        if grey_name:
+            grey_model = build_model(grey_name, offline=self.offline, progress=progress, task=row.name)
+            row.check_scale(restorer.scale, grey_model.network.scale, grey_model.name)
+            grey, grey_sha256 = Restorer(grey_model, self.run, observer), _weights_sha256(grey_name)
         return Work(
             task=row,
             restorer=restorer,
@@ -116,7 +120,7 @@ class Settings:
             OSError: a mask or second view that cannot be read any more.
         """
         facts = {name: value for name, value in self.as_json().items() if name not in NOT_IN_THE_FILE}
-        del facts["run"]["device"]
+        del facts["run"]["device"], facts["grey_model"]  # the latter by its weights, below
         for part, name, path in (
             ("finish", "mask", self.finish.mask),
             ("hints", "second_view", self.hints.second_view),

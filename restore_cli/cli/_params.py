@@ -138,6 +138,14 @@ class Shared:
             rich_help_panel=MODEL,
         ),
     ] = None
+    embedded: Annotated[
+        bool,
+        typer.Option("--embedded", help="Use the model that comes with the package.", rich_help_panel=MODEL),
+    ] = False
+    best: Annotated[
+        bool,
+        typer.Option("--best", help="Use the best model for task and device; downloads it.", rich_help_panel=MODEL),
+    ] = False
     offline: Offline = False
     commercial_ok: CommercialOk = False
     tile: Tile = "auto"
@@ -246,6 +254,10 @@ class Shared:
     def model_names(self) -> list[str]:
         """The models named, none or one unless they are to be averaged; raises UsageError."""
         names = list(self.model or ())
+        if names and (self.embedded or self.best):
+            raise UsageError(f"--model {names[0]} says which model to use.", "Leave out --embedded and --best.")
+        if self.embedded and self.best:
+            raise UsageError("--embedded and --best contradict each other.", "Choose one.")
         if len(names) > 1 and not self.average:
             raise UsageError(f"{len(names)} models are named.", "Add --average to average their results, or name one.")
         if self.average and len(names) < 2:

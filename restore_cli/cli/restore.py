@@ -11,6 +11,7 @@ import typer
 
 from restore_cli.batch.interrupts import Interrupts
 from restore_cli.batch.log import Log
+from restore_cli.cli._models_chosen import choose_models
 from restore_cli.cli._output import Display
 from restore_cli.cli._params import MODEL, Shared, with_shared_options
 from restore_cli.cli._pipes import Piped, piped
@@ -156,8 +157,9 @@ def _prepared(
     shared = pipes.shared
     run, output, finish = shared.run_options(), shared.output_options(), shared.finish_options()
     finish.check_task(task)
-    frame, models = parse_frames(shared.frames), tuple(shared.model_names())
-    names = models or (task.default_model(scale),)
+    frame = parse_frames(shared.frames)
+    if not shared.model_names():
+        task.default_model(scale)
 
     # What the files themselves make hopeless is said before torch is imported or a model downloaded.
     from restore_cli.batch.plan import check_output, plan_jobs
@@ -186,8 +188,10 @@ def _prepared(
     from restore_cli.models.build import locate
     from restore_cli.models.download import is_cached
 
-    choose_device(run.device)
-    for name in names:
+    chosen = choose_models(task, shared, scale, hints, choose_device(run.device).type)
+    for text in chosen.news:
+        display.note(text)
+    for name in filter(None, (*chosen.names, chosen.grey)):
         location = locate(name)
         if shared.commercial_ok:
             location.check_commercial()
@@ -201,7 +205,8 @@ def _prepared(
             return None
     settings = Settings(
         task=task.name,
-        models=models,
+        models=chosen.names,
+        grey_model=chosen.grey,
         scale=scale,
         run=run,
         hints=hints,
@@ -237,4 +242,6 @@ def _prepared(
     if shared.dry_run:
         raise typer.Exit(print_plan(display, previews, rooms, work))
     check_room(rooms)
+    for text in chosen.advice:
+        display.note(text)
     return jobs, work

@@ -23,6 +23,7 @@ def settings(weights):
 EVERYTHING = Settings(
     task="deblur",
     models=("a.pth", "hf:b/c/d.pth"),
+    grey_model="e.pth",
     scale=1,
     run=RunOptions("cpu", Precision.BF16, 64, 8, True, False, 0.0),
     hints=Hints(25.0, 90.0, Cfa.GBRG, Path("/second.png")),

@@ -335,3 +335,48 @@ def test_a_model_from_the_hub_is_downloaded_once_with_a_word_and_then_found_offl
         assert "Downloading" not in restore(*command).stderr
         assert "has no such file" in refused(*command[:3], "hf:owner/repo/other.pth")
     assert restore(*command, "--offline").exit_code == 0
+
+
+def test_without_a_name_the_embedded_model_is_used_and_a_better_one_named_in_one_line(restore, tmp_path):
+    write(tmp_path / "in.png")
+    lines = restore("denoise", "in.png").stderr.splitlines()
+    assert len([line for line in lines if "`restore models pull nafnet-sidd" in line]) == 1
+    assert restore("denoise", "in.png", "-q", "--overwrite").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "variable", "said"),
+    [
+        (("--embedded",), "best", "Using unet-denoise-color, which comes with the package, as --embedded asks."),
+        (("--best", "--offline"), "", "is not installed and downloads are off"),
+        ((), "embedded", "as RESTORE_MODELS asks"),
+    ],
+)
+def test_the_policy_is_an_option_before_it_is_a_variable(restore, tmp_path, monkeypatch, options, variable, said):
+    monkeypatch.setenv("RESTORE_MODELS", variable)
+    write(tmp_path / "in.png")
+    result = restore("denoise", "in.png", *options)
+    assert result.exit_code == 0
+    assert said in result.stderr
+    assert "sha256 " in restore("show", "in_denoise.png").stdout
+
+
+def test_best_says_in_a_dry_run_what_would_be_downloaded(restore, tmp_path):
+    write(tmp_path / "in.png")
+    result = restore("denoise", "in.png", "--best", "--dry-run")
+    assert "would first be downloaded from hf:" in result.stdout
+    assert "best for denoise on a CPU" in result.stderr
+
+
+def test_a_named_model_and_a_policy_contradict_each_other(refused, tmp_path):
+    write(tmp_path / "in.png")
+    assert "Leave out --embedded" in refused("denoise", "in.png", "-n", "unet-denoise-color", "--best", code=2)
+    assert "contradict" in refused("denoise", "in.png", "--embedded", "--best", code=2)
+
+
+def test_a_family_of_models_needs_a_level_and_takes_the_nearest(refused, restore, tmp_path):
+    write(tmp_path / "in.png")
+    assert "Add --sigma LEVEL" in refused("denoise", "in.png", "-n", "swinir-denoise-color", code=2)
+    planned = restore("denoise", "in.png", "-n", "swinir-denoise-color", "--sigma", "30", "--dry-run")
+    assert "swinir-denoise-color-25: would first be downloaded" in planned.stdout
+    assert "was made for --sigma 25, not 30" in planned.stderr
