@@ -66,7 +66,8 @@ def record_of(
     names = [restorer.model.name] if grey or not settings.models else list(settings.models)
     digests = (work.grey_model_sha256 if grey else work.model_sha256).split(" + ")
     stated = copy.deepcopy(settings.as_json())
-    for name in NOT_IN_THE_FILE:
+    # Of the models the record names those that took this picture, grey or not.
+    for name in (*NOT_IN_THE_FILE, "grey_model"):
         stated.pop(name, None)
     companions = {}
     for option, part in COMPANIONS.items():

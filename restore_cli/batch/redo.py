@@ -106,6 +106,7 @@ def reopen(
         _settings_of(step, places),
         # By name even where the task chose: what it would choose today depends on what is installed.
         models=tuple(models) or tuple(_found_model(model.name, places) for model in step.models),
+        grey_model="",
         existing=existing,
         sidecar=sidecar,
         offline=offline,
