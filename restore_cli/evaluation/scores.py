@@ -61,7 +61,7 @@ def measure(
         ours = _score(benchmark, MEASURED, model, card.scale)
         others = _others(benchmark, card.scale, checkpoints_dir, known)
         found += [ours, *others]
-        goal = goal_for(benchmark.task, ours, card.scale)
+        goal = goal_for(card, benchmark.task, ours)
         reached = f"; {verdict(goal, ours, others)} ({goal.describe()})" if goal else ""
         where = f"{card.id}, {benchmark.task}: {benchmark.dataset} {benchmark.condition}".strip()
         beside = "".join(f", {_beside(other)}" for other in others)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from restore_cli.evaluation.goals import Goal, goal_for, verdict
 from restore_cli.models.card import Score
-from restore_cli.models.catalog import read_catalog
+from restore_cli.models.catalog import find_card, read_catalog
 
 
 def score(psnr: float, dataset: str = "Set5", condition: str = "", origin: str = "measured") -> Score:
@@ -14,11 +16,20 @@ def score(psnr: float, dataset: str = "Set5", condition: str = "", origin: str =
 
 
 def test_the_goal_follows_the_scale_and_the_condition():
-    assert goal_for("sr", score(30), scale=4) == Goal(31.4, 32.0)
-    assert goal_for("sr", score(30), scale=2) == Goal(37.2, 37.8)
-    assert goal_for("jpeg", score(30, "LIVE1", "quality 40, OpenCV's encoder")) == Goal(31.9, 32.4)
-    assert goal_for("jpeg", score(30, "LIVE1", "quality 20, OpenCV's encoder")) is None
-    assert goal_for("jpeg", score(30, "LIVE1", "clean pictures")) == Goal(38, 42)
+    assert goal_for(find_card("resnet-sr-x4"), "sr", score(30)) == Goal(31.4, 32.0)
+    assert goal_for(find_card("resnet-sr-x2"), "sr", score(30)) == Goal(37.2, 37.8)
+    jpeg = find_card("unet-jpeg")
+    assert goal_for(jpeg, "jpeg", score(30, "LIVE1", "quality 40, OpenCV's encoder")) == Goal(31.9, 32.4)
+    assert goal_for(jpeg, "jpeg", score(30, "LIVE1", "quality 20, OpenCV's encoder")) is None
+    assert goal_for(jpeg, "jpeg", score(30, "LIVE1", "clean pictures")) == Goal(38, 42)
+
+
+def test_a_model_beside_the_default_is_held_to_less():
+    assert goal_for(find_card("iitransformer-sr-x4"), "sr", score(30)) == Goal(30.5, 31.4)
+    beside = replace(find_card("unet-weather"), id="another")
+    rain = score(30, "CBSD68", "rain, restore degrade rain --seed 0")
+    assert goal_for(beside, "derain", rain) == Goal(4.5, 5, "input")
+    assert goal_for(find_card("unet-weather"), "derain", rain) == Goal(5, 9, "input")
 
 
 @pytest.mark.parametrize(("psnr", "expected"), [(31.39, "missed"), (31.4, "floor"), (31.99, "floor"), (32.0, "aim")])
@@ -36,5 +47,5 @@ def test_every_default_model_has_a_goal_for_each_task_it_serves():
     for card in read_catalog().values():
         if card.embedded:
             for task in card.tasks:
-                held = [goal_for(task, each, card.scale) for each in card.scores if each.protocol == task]
+                held = [goal_for(card, task, each) for each in card.scores if each.protocol == task]
                 assert any(held), f"{card.id}: {task}"

@@ -39,9 +39,13 @@ def test_a_precision_the_card_calls_safe_is_close_to_single(card, precision):
 
 @pytest.mark.parametrize("card", EMBEDDED, ids=lambda card: card.id)
 def test_tiles_of_an_embedded_model_cannot_be_seen(card):
-    whole = load_model(card.id, device="cpu", tile_px=0)(picture(card))
+    restorer = load_model(card.id, device="cpu", tile_px=0)
+    whole = restorer(picture(card))
     tiled = load_model(card.id, device="cpu", tile_px=24)(picture(card))
-    assert (tiled - whole).abs().max() < 1e-5
+    if restorer.model.network.radius_px is not None:
+        assert (tiled - whole).abs().max() < 1e-5
+    else:  # it looks farther than any overlap: seams are faded, and tell no more than half precision does
+        assert psnr(tiled, whole) > 45
 
 
 @pytest.mark.parametrize("card", [card for card in EMBEDDED if card.wne], ids=lambda card: card.id)
