@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 	@echo "and     examples/results/chelsea_denoised.png (from examples/chelsea_noisy.png)."
 
 test: $(VENV)/installed-test
-	$(VENV)/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check restore_cli tests examples
