@@ -15,7 +15,7 @@ import errno
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
@@ -68,15 +68,19 @@ class Manifest:
         self._lock = threading.Lock()
         self._records: dict[str, dict[str, Any]] = {}
         self._descriptor: int | None = None
+        self._seen = 0  # bytes of the file that need not be read again
+        self._recent: set[str] = set()  # results that other processes have told of since
         try:
             if resume and self.path.exists():
-                self._records = _read(self.path)
+                with self.path.open("rb") as stream:
+                    self._records = _parsed(stream)
             if dry:
                 return
             folder.mkdir(parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | getattr(os, "O_BINARY", 0)
             self._descriptor = os.open(self.path, flags, 0o666)
             _end_last_line(self.path, self._descriptor)
+            self._seen = os.fstat(self._descriptor).st_size
         except OSError as error:
             raise OutputError(
                 f"{self.path}: {error.strerror or error}.", "Choose a folder with --output that can be written to."
@@ -93,22 +97,44 @@ class Manifest:
 
     def standing(self, target: Path, input_sha256: str | None = None) -> Standing:
         """What there is of the result `target` of the input with this content; None takes it as unchanged."""
-        if not os.path.lexists(target):
+        if not self._exists(target):
             return Standing.NEW
         record = self._records.get(self._name(target))
         if record is None or record["status"] == "failed" or (record["status"] == "begun" and not record["ours"]):
             return Standing.FOREIGN  # in the last case it may be the file from before
         wanted = record["settings"] == self._digest and input_sha256 in (None, record["input_sha256"])
-        if record["status"] == "done" and wanted and _size(target) == record["bytes"]:
+        if record["status"] == "done" and wanted and self._size(target) == record["bytes"]:
             return Standing.FINISHED
         # Cut off by whatever copied it, for one that was finished; hardly possible for one that was begun.
-        if not _is_whole(target):
+        if not self._is_whole(target):
             return Standing.BROKEN
         return Standing.FINISHED if wanted and record["status"] == "begun" else Standing.FOREIGN
 
+    def records(self) -> dict[str, dict[str, Any]]:
+        """What earlier runs wrote, by result, as far as it is believed."""
+        return dict(self._records)
+
+    def standing_now(self, target: Path) -> Standing:
+        """What there is of the result `target`, going by what other processes have added since this run began alone.
+
+        Raises:
+            OSError: it cannot be read again.
+        """
+        with self.path.open("rb") as stream:
+            stream.seek(self._seen)
+            content = stream.read()
+        content = content[: content.rfind(b"\n") + 1]  # what is being written now is not all of a line
+        self._seen += len(content)
+        added = _parsed(content.splitlines())
+        self._records |= added
+        self._recent |= added.keys()
+        if self._name(target) in self._recent:
+            return self.standing(target)
+        return Standing.FOREIGN if self._exists(target) else Standing.NEW
+
     def begin(self, job: Job, input_sha256: str, standing: Standing) -> None:
         """The result of `job` is about to be written; raises OutputError where the disk is full or the like."""
-        ours = standing is Standing.BROKEN or not os.path.lexists(job.target)
+        ours = standing is Standing.BROKEN or not self._exists(job.target)
         self._append(job, input_sha256, status="begun", ours=ours)
 
     def finish(self, job: Job, input_sha256: str, written_bytes: int) -> None:
@@ -123,7 +149,10 @@ class Manifest:
     def _append(self, job: Job, input_sha256: str, **state: Any) -> None:  # noqa: ANN401 - what JSON can hold
         name = self._name(job.target)
         record = {"input": str(job.source.path), "input_sha256": input_sha256, "settings": self._digest, **state}
-        line = json.dumps({"output": name, **record}).encode() + b"\n"
+        self.append(json.dumps({"output": name, **record}).encode() + b"\n")
+
+    def append(self, line: bytes) -> None:
+        """A whole line, on the disk when this returns; raises OutputError where that is full or the like."""
         assert self._descriptor is not None  # not dry
         with self._lock:
             try:
@@ -132,6 +161,26 @@ class Manifest:
                 os.fsync(self._descriptor)
             except OSError as error:
                 raise OutputError(f"{self.path}: {error.strerror or error}.", "Make room and add --resume.") from error
+
+    def remove(self, target: Path) -> None:
+        """A result that is not whole goes; raises OSError if it will not."""
+        target.unlink()
+
+    def _exists(self, target: Path) -> bool:
+        return os.path.lexists(target)
+
+    def _size(self, target: Path) -> int | None:
+        try:
+            return target.stat().st_size
+        except OSError:
+            return None
+
+    def _is_whole(self, target: Path) -> bool:
+        try:
+            read_image(target)
+        except RestoreError:
+            return False
+        return True
 
     def _name(self, target: Path) -> str:
         """Relative to the folder where possible, so that the folder may be moved."""
@@ -146,29 +195,13 @@ def _end_last_line(path: Path, descriptor: int) -> None:
             os.write(descriptor, b"\n")
 
 
-def _read(path: Path) -> dict[str, dict[str, Any]]:
+def _parsed(lines: Iterable[bytes]) -> dict[str, dict[str, Any]]:
     records: dict[str, dict[str, Any]] = {}
-    with path.open("rb") as stream:
-        for line in stream:
-            # A line that is no record, or not all of one, is none of ours.
-            with suppress(ValueError, KeyError, TypeError):
-                record = json.loads(line)
-                name = record.pop("output")
-                if NEEDED[record["status"]] <= record.keys():
-                    records[name] = record
+    for line in lines:
+        # A line that is no record, or not all of one, is none of ours.
+        with suppress(ValueError, KeyError, TypeError):
+            record = json.loads(line)
+            name = record.pop("output")
+            if NEEDED[record["status"]] <= record.keys():
+                records[name] = record
     return records
-
-
-def _size(path: Path) -> int | None:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return None
-
-
-def _is_whole(path: Path) -> bool:
-    try:
-        read_image(path)
-    except RestoreError:
-        return False
-    return True

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
@@ -22,7 +22,7 @@ from restore_cli.errors import RestoreError
 from restore_cli.inference.memory import available_memory
 from restore_cli.io.read import read_size
 
-__all__ = ["AHEAD_PX", "run_jobs"]
+__all__ = ["AHEAD_PX", "pixels_ahead", "run_jobs"]
 
 AHEAD_PX = 150_000_000
 """Pixels, of input and result, in hand at once: three pictures of 24 megapixels. Fewer where memory is short."""
@@ -49,6 +49,7 @@ def run_jobs(
     *,
     interrupts: Interrupts | None = None,
     ahead_px: int | None = None,
+    more: Callable[[bool], Iterable[Job]] = lambda idle: (),
 ) -> Iterator[Outcome]:
     """Restore each job's picture and yield what became of it, in order.
 
@@ -59,10 +60,12 @@ def run_jobs(
         interrupts: once one is noted, the picture in the network is dropped, what is restored is written and
             yielded, and there is no more.
         ahead_px: how many pixels of inputs and results are in hand at once, unless a single picture has more;
-            None goes by `AHEAD_PX` and the memory there is.
+            None goes by `pixels_ahead`.
+        more: is asked for further jobs before each picture. Where it is told that there is nothing else to do it
+            may take its time, and having none then is the end.
     """
     if ahead_px is None:
-        ahead_px = min(AHEAD_PX, available_memory() // SHARE_OF_MEMORY // BYTES_A_PIXEL)
+        ahead_px = pixels_ahead()
     interrupts = interrupts or Interrupts()
     waiting = deque(jobs)
     loading: deque[_InHand] = deque()
@@ -98,7 +101,10 @@ def run_jobs(
             saving.append(_InHand(job, 0, done))
 
         try:
-            while not interrupts.requested and (waiting or loading or saving):
+            while not interrupts.requested:
+                waiting.extend(more(not (waiting or loading or saving)))
+                if not (waiting or loading or saving):
+                    break
                 read_ahead()
                 if loading:
                     through_the_network(loading.popleft())
@@ -111,6 +117,11 @@ def run_jobs(
         finally:
             for picture in loading:
                 picture.result.cancel()
+
+
+def pixels_ahead(sharers: int = 1) -> int:
+    """Pixels in hand at once in each of so many processes that share this machine's memory."""
+    return min(AHEAD_PX, available_memory() // SHARE_OF_MEMORY // BYTES_A_PIXEL) // sharers
 
 
 def _outcome(picture: _InHand) -> Outcome:

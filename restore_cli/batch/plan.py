@@ -13,7 +13,7 @@ from restore_cli.io.paths import Source, find_sources, names_file, plan_outputs
 from restore_cli.options import OutputOptions
 from restore_cli.tasks import Task
 
-__all__ = ["Job", "check_output", "plan_jobs"]
+__all__ = ["Job", "check_output", "jobs_for", "plan_jobs"]
 
 FALLBACK_SUFFIX = ".png"  # for inputs whose format we can read but not write
 
@@ -66,6 +66,14 @@ def plan_jobs(
     """
     suffix = task.suffix.format(scale=scale) if output.suffix is None else output.suffix
     sources = find_sources(inputs, recursive=recursive, made_suffix=suffix, output=output.output)
+    return jobs_for(sources, task, scale, output, frame=frame)
+
+
+def jobs_for(
+    sources: list[Source], task: Task, scale: int, output: OutputOptions, *, frame: int | None = 0
+) -> list[Job]:
+    """The same for sources that have been found; raises what `plan_jobs` does, but for want of pictures."""
+    suffix = task.suffix.format(scale=scale) if output.suffix is None else output.suffix
     if frame != 0:
         sources = [each for source in sources for each in _frames_of(source, frame)]
     check_output(output, len(sources))

@@ -154,6 +154,20 @@ class Shared:
     random_crops: RandomCrops = 0
     local_statistics: LocalStatistics = None
     device: Device = "auto"
+    devices: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...", help="Several at once, a process for each: cuda:0,cuda:1.", rich_help_panel=MEMORY
+        ),
+    ] = None
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ray[:ADDRESS]",
+            help="On every machine of a Ray cluster; files on shared storage, or URLs such as s3://bucket/in.",
+            rich_help_panel=MEMORY,
+        ),
+    ] = None
     precision: NetworkPrecision = Precision.AUTO
     format: Annotated[
         str | None,
@@ -232,14 +246,14 @@ class Shared:
     quiet: Quiet = False
 
     def __post_init__(self) -> None:
-        for name in ("output", "model", "mask", "device", "format", "reference", "log"):
+        for name in ("output", "model", "mask", "device", "devices", "cluster", "format", "reference", "log"):
             if getattr(self, name) == "" or (name == "model" and "" in (self.model or ())):
                 raise UsageError(f"--{name} is empty.", "Check the variable it came from, or leave it out.")
 
     def run_options(self) -> RunOptions:
         """How to run the network; raises UsageError for values that make no sense."""
         return RunOptions(
-            device=self.device,
+            device=self.device_names()[0],
             precision=self.precision,
             tile_px=parse_tile(self.tile),
             overlap_px=self.tile_overlap,
@@ -250,6 +264,12 @@ class Shared:
             random_crops=self.random_crops,
             local_statistics_px=self.local_statistics,
         )
+
+    def device_names(self) -> list[str]:
+        """Where networks run on this machine, one device at least."""
+        if self.cluster is not None:
+            return ["auto"]
+        return [self.device] if self.devices is None else [name.strip() for name in self.devices.split(",")]
 
     def model_names(self) -> list[str]:
         """The models named, none or one unless they are to be averaged; raises UsageError."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from restore_cli import __version__
 from restore_cli.batch.interrupts import Interrupts
 from restore_cli.batch.log import Log
+from restore_cli.cli._elsewhere import Runner
 from restore_cli.cli._output import Display, json_ready
 from restore_cli.cli._shell import INTERRUPTED
 from restore_cli.errors import RestoreError
@@ -78,17 +79,17 @@ def print_plan(display: Display, previews: list[Preview], rooms: list[Room], wor
     return code
 
 
-def run_and_report(display: Display, jobs: list[Job], work: Work, interrupts: Interrupts, log: Log | None) -> int:
-    """Do the jobs, say what becomes of each and of all; returns the exit code."""
-    from restore_cli.batch.pipeline import run_jobs
-
+def run_and_report(
+    display: Display, jobs: list[Job], work: Work, interrupts: Interrupts, log: Log | None, run: Runner
+) -> int:
+    """Let `run` do the jobs, say what becomes of each and of all; returns the exit code."""
     outcomes: list[Outcome] = []
     started = time.perf_counter()
     if log is not None:
         settings = None if work.settings is None else work.settings.as_json()
         log.add("begun", version=__version__, settings=settings, **_facts(work), files=len(jobs))
     with display.batch(len(jobs)):
-        for outcome in run_jobs(
+        for outcome in run(
             jobs, work, on_start=lambda job: display.file_started(job.source.path), interrupts=interrupts
         ):
             outcomes.append(outcome)
@@ -98,7 +99,8 @@ def run_and_report(display: Display, jobs: list[Job], work: Work, interrupts: In
                 log.add("file", **json_ready(outcome.as_record()))
     if interrupts.requested:
         display.error(f"interrupted; {len(jobs) - len(outcomes)} of {len(jobs)} files were not done.")
-    counts = report(display, outcomes, work)
+    places = {job: place for place, job in enumerate(jobs)}  # several processes finish in no order
+    counts = report(display, sorted(outcomes, key=lambda outcome: places[outcome.job]), work)
     code = INTERRUPTED if interrupts.requested else int(counts["failed"] > 0)
     if log is not None:
         seconds = round(time.perf_counter() - started, 3)

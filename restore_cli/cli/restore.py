@@ -11,6 +11,7 @@ import typer
 
 from restore_cli.batch.interrupts import Interrupts
 from restore_cli.batch.log import Log
+from restore_cli.cli._elsewhere import check_elsewhere, choose_runner, find_far, is_elsewhere
 from restore_cli.cli._models_chosen import choose_models
 from restore_cli.cli._output import Display
 from restore_cli.cli._params import MODEL, Shared, with_shared_options
@@ -134,6 +135,7 @@ def _run(
     """Check, plan, load, restore, report: the order in which things can be refused cheaply."""
     hints = Hints(sigma_255, quality_factor, cfa, second_view)
     display = Display(quiet=shared.quiet, as_json=shared.as_json)
+    check_elsewhere(shared)
     with Interrupts() as interrupts, ExitStack() as stack:
         with interrupts.harmless():
             pipes = stack.enter_context(piped(shared, display))
@@ -144,7 +146,7 @@ def _run(
         if batch is None:
             return
         jobs, work = batch
-        code = run_and_report(display, jobs, work, interrupts, log)
+        code = run_and_report(display, jobs, work, interrupts, log, choose_runner(shared, display.note))
         if code == 0:
             pipes.deliver(jobs[0].target)
     raise typer.Exit(code)
@@ -162,13 +164,19 @@ def _prepared(
         task.default_model(scale)
 
     # What the files themselves make hopeless is said before torch is imported or a model downloaded.
-    from restore_cli.batch.plan import check_output, plan_jobs
+    from restore_cli.batch.plan import check_output, jobs_for, plan_jobs
     from restore_cli.evaluation.pairs import References
     from restore_cli.io.atomic import remove_leftovers
     from restore_cli.io.paths import find_sources
     from restore_cli.io.read import read_size
 
-    sources = find_sources(shared.inputs, recursive=shared.recursive, output=output.output)
+    far = find_far(shared, output)
+    if far is not None:
+        output, sources = far.output, far.sources
+        for path, url in far.places.roots:
+            display.call(path, url)
+    else:
+        sources = find_sources(shared.inputs, recursive=shared.recursive, output=output.output)
     pipes.check(len(sources))
     check_output(output, len(sources))
     reference = None if shared.reference is None else Path(shared.reference)
@@ -188,6 +196,8 @@ def _prepared(
     from restore_cli.models.build import locate
     from restore_cli.models.download import is_cached
 
+    for name in shared.device_names():
+        choose_device(name)
     chosen = choose_models(task, shared, scale, hints, choose_device(run.device).type)
     for text in chosen.news:
         display.note(text)
@@ -218,22 +228,30 @@ def _prepared(
         sidecar=shared.sidecar,
     )
     work = settings.open(display, display.download)
-    jobs = plan_jobs(shared.inputs, task, work.restorer.scale, output, recursive=shared.recursive, frame=frame)
+    if far is not None:
+        jobs = jobs_for(sources, task, work.restorer.scale, output, frame=frame)
+    else:
+        jobs = plan_jobs(shared.inputs, task, work.restorer.scale, output, recursive=shared.recursive, frame=frame)
     if not pipes.to_stdout:
         for name in formats_without_room(jobs, settings):
             display.note(f"{name} has no place for how it was made; --sidecar writes that beside it.")
     if pipes.to_stdout:
         display.call(jobs[0].target, "standard output")
-    elif shared.resume or (len(jobs) > 1 and not shared.dry_run):
+    elif shared.resume or ((len(jobs) > 1 or is_elsewhere(shared)) and not shared.dry_run):
         folder = output.output or common_folder([job.target for job in jobs])
         if len(jobs) == 1 and not folder.is_dir():
             folder = common_folder([job.target for job in jobs])
-        manifest = Manifest(folder, settings.digest(work), resume=shared.resume, dry=shared.dry_run)
+        digest = settings.digest(work)
+        manifest: Manifest
+        if far is not None:
+            manifest = far.manifest(folder, digest, resume=shared.resume)
+        else:
+            manifest = Manifest(folder, digest, resume=shared.resume, dry=shared.dry_run)
         work = replace(work, manifest=stack.enter_context(manifest))
         if not shared.dry_run:
             for each in {job.target.parent for job in jobs}:
                 remove_leftovers(each)
-    previews = forecast(jobs, work)
+    previews = forecast(jobs, work) if far is None else []  # the rest is found out where the pictures are
     rooms = room_for(previews)
     several = sum(preview.frames > 1 for preview in previews) if shared.frames == "first" else 0
     if several:

@@ -27,10 +27,12 @@ _XMP_ORIENTATION = re.compile(rb"(tiff:Orientation\s*(?:=\s*[\"']|>)\s*)([1-8])(
 
 
 def bare_exif(block: bytes | None) -> bytes | None:
-    """An EXIF block without the JPEG marker's name before it; None where nothing is left."""
-    if not block:
-        return None
-    return block.removeprefix(b"Exif\0\0") or None
+    """An EXIF block without the JPEG marker's name before it; None where what is left is none.
+
+    Other programs refuse a whole picture for an EXIF block that does not begin like one.
+    """
+    bare = (block or b"").removeprefix(b"Exif\0\0")
+    return bare if bare[:4] in _CLASSIC else None
 
 
 def orientation_of(exif: bytes | None, xmp: bytes | None) -> int:

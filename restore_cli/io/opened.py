@@ -11,10 +11,14 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from restore_cli.io.sensor import Sensor
 
-__all__ = ["MAX_PIXELS", "Metadata", "Opened", "PictureError", "Samples", "check_pixel_count"]
+__all__ = ["MAX_PIXELS", "Metadata", "Opened", "PictureError", "Samples", "check_claim", "check_pixel_count"]
 
 MAX_PIXELS = 1_000_000_000
 """Pictures with more pixels than this are refused: a few bytes can claim any size."""
+
+# Each of JPEG's blocks of 8x8 pixels takes a bit at least, and it has up to three channels of them. Others pack blank
+# pictures closer; below a hundred megapixels that is let pass.
+_MOST_PIXELS_A_BYTE, _FEW_BYTES = 4096, 25_000
 
 
 class PictureError(Exception):
@@ -113,3 +117,13 @@ def check_pixel_count(height: int, width: int) -> None:
             f"claims {width}x{height} pixels, more than the {MAX_PIXELS:,} this program takes",
             "Cut the picture into parts.",
         )
+
+
+def check_claim(height: int, width: int, file_bytes: int) -> None:
+    """Refuse a vast picture in a small file before a decoder takes memory for the whole of it.
+
+    Raises:
+        PictureError: more pixels than any photograph has in so many bytes.
+    """
+    if height * width > _MOST_PIXELS_A_BYTE * max(file_bytes, _FEW_BYTES):
+        raise PictureError(f"claims {width}x{height} pixels in {file_bytes} bytes: it is damaged or cut short")

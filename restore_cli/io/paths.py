@@ -189,9 +189,24 @@ def is_same_file(first: Path, second: Path) -> bool:
 
 
 def _matches(pattern: str) -> list[Path]:
-    found = sorted(Path(match) for match in glob.glob(pattern, recursive=True) if os.path.isfile(match))
+    found = sorted(Path(match) for match in _expanded(Path(pattern)) if os.path.isfile(match))
     # 'scans/*' means the pictures; 'scans/*.dat' means what it says.
     return [path for path in found if _is_picture_name(path.name)] if pattern.endswith("*") else found
+
+
+def _expanded(pattern: Path) -> Iterable[str]:
+    """What is there by the pattern; not glob's own `**`, which follows links, and for ever where they lead back."""
+    parts = pattern.parts
+    if "**" not in parts:
+        return glob.glob(str(pattern))
+    at = parts.index("**")
+    inside = parts[at + 1 :] or ("*",)
+    found: set[str] = set()
+    for folder in glob.glob(str(Path(*parts[:at]))):
+        for directory, subfolders, _ in os.walk(folder):
+            subfolders[:] = [name for name in subfolders if not name.startswith(".")]
+            found.update(_expanded(Path(glob.escape(directory), *inside)))
+    return found
 
 
 def _fixed_part(pattern: str) -> Path:

@@ -106,12 +106,6 @@ def open_jpeg(stream: BinaryIO) -> Opened:
     """The first picture of a JPEG file; what follows it (the rest of a stereo pair, say) is left."""
     # The plugin's class, not Image.open: that one consults and warns by a limit global to the process.
     picture = JpegImagePlugin.JpegImageFile(stream)
-    # Every block of 8x8 pixels needs a bit at least, so a short file cannot hold a vast picture.
-    size = stream.seek(0, io.SEEK_END)
-    if picture.width * picture.height > 4096 * max(size, 25_000):
-        raise PictureError(
-            f"claims {picture.width}x{picture.height} pixels in {size} bytes: it is damaged or cut short"
-        )
     exif = bare_exif(picture.info.get("exif"))
     directory = tiff_fields.parse(exif) if exif else None
     states_dpi = picture.info.get("jfif_unit") in (1, 2) or (directory and _X_RESOLUTION in directory.entries)

@@ -98,7 +98,8 @@ def _frames(chunks: list[Chunk]) -> int:
     if control is None:
         return 1
     default_is_first = b"fcTL" in names[: names.index(b"IDAT")]
-    return max(1, int.from_bytes(control[:4], "big") + (not default_is_first))
+    stated = int.from_bytes(control[:4], "big")  # up to four thousand millions, whatever is there
+    return max(1, min(stated, names.count(b"fcTL")) + (not default_is_first))
 
 
 def _decode_frame(header: Header, stream: BinaryIO, frame: int) -> Samples:

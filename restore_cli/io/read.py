@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import os
 import stat
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,7 +18,7 @@ from restore_cli.errors import InputError, RestoreError
 from restore_cli.io import canvas, metadata
 from restore_cli.io.formats import READABLE_SUFFIXES, sniff
 from restore_cli.io.image import FloatArray, Image
-from restore_cli.io.opened import Metadata, Opened, PictureError, Samples
+from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_claim
 
 __all__ = ["READABLE_SUFFIXES", "read_header", "read_image", "read_metadata", "read_size"]
 
@@ -95,6 +96,7 @@ _OPENERS = {
     "HDR": ("hdr", "open_hdr"),
     "RAW": ("raw", "open_raw"),
 }
+_BY_ROWS = {"PNG", "TIFF", "PPM"}  # which count for themselves what they can hold
 _OF_SEVERAL = {"PNG", "TIFF", "WEBP", "GIF", "AVIF", "HEIF"}
 
 
@@ -107,6 +109,8 @@ def open_picture(stream: BinaryIO, name: str, frame: int = 0) -> Opened:
     module, function = _OPENERS[name]
     opener = getattr(importlib.import_module(f"restore_cli.io.{module}"), function)
     opened: Opened = opener(stream, frame) if name in _OF_SEVERAL else opener(stream)
+    if name not in _BY_ROWS:
+        check_claim(opened.height, opened.width, os.fstat(stream.fileno()).st_size)
     return opened
 
 
@@ -171,7 +175,7 @@ def _in_words(error: Exception) -> str:
     if "truncated" in text.lower():
         return "is cut short"
     # The text of these speaks of the file, that of others ("unpack requires ...") of the library's insides.
-    if text and isinstance(error, (OSError, SyntaxError)) and "driver" not in text:
+    if text and isinstance(error, (OSError, SyntaxError)) and not any(word in text for word in ("driver", "buffer")):
         return f"is damaged: {text}"
     return "is damaged: what it says about itself makes no sense"
 

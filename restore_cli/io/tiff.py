@@ -27,7 +27,7 @@ from PIL import TiffImagePlugin
 from restore_cli.io import canvas, colour, iptc
 from restore_cli.io import exif as tiff_fields
 from restore_cli.io.metadata import resolution_in
-from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_pixel_count
+from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_claim, check_pixel_count
 from restore_cli.io.pillow import samples_of
 from restore_cli.io.tiff_parts import COMPRESSIONS, assembled, quiet_stderr
 
@@ -202,6 +202,7 @@ def _decoded_by_libtiff(page: TiffPage, stream: BinaryIO, icc: bytes | None) -> 
     bits = page.bitspersample
     if not isinstance(bits, int) or bits > 8:  # Pillow would reduce deep colour to 8 bits without a word
         raise PictureError("uses a compression not read here for deep colour", "Save it as LZW or uncompressed.")
+    check_claim(page.imagelength, page.imagewidth, stream.seek(0, io.SEEK_END))
     stream.seek(0)
     try:
         with warnings.catch_warnings(), quiet_stderr():

@@ -41,6 +41,19 @@ def test_a_loop_of_links_is_not_followed():
     assert find_pictures(Path("in"), recursive=True) == [Path("in/a.png")]
 
 
+def test_a_pattern_does_not_follow_links_round_in_circles_either():
+    touch("in/a.png", "in/deep/b.png", "in/.hidden/c.png", "in/de[e]p/d.png")
+    for folder in ("in", "in/deep"):
+        for name in ("up", "away", "round"):
+            Path(folder, name).symlink_to("..")
+    pictures = ["in/a.png", "in/de[e]p/d.png", "in/deep/b.png"]
+    assert [path for path, _ in found("in/**/*.png")] == pictures
+    assert [path for path, _ in found("**/**/*.png")] == pictures
+    assert [path for path, _ in found("in/**")] == pictures
+    assert [path for path, _ in found("in/deep/up/**/b.png")] == ["in/deep/up/deep/b.png"]
+    assert [path for path, _ in found(str(Path("in/**/d.png").absolute()))] == [str(Path("in/de[e]p/d.png").absolute())]
+
+
 def test_a_folder_that_may_not_be_listed_is_an_error_and_not_skipped(monkeypatch):
     touch("in/a.png", "in/locked/b.png")
     real = os.scandir
