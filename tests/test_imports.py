@@ -12,14 +12,17 @@ ROOT = Path(__file__).parents[1] / "restore_cli"
 LAYERS = (
     {"errors", "options", "tasks", "tables"},
     {"io", "archs", "degradations", "metrics"},
-    {"wrappers"},
+    {"wrappers", "diagnosis"},
     {"models"},
     {"inference"},
     {"evaluation", "batch", "training", "doctor"},
     {"cli"},
 )
 LEVEL = {part: level for level, layer in enumerate(LAYERS) for part in layer}
-HEAVY = {"torch", "torchvision", "spandrel", "cv2", "huggingface_hub", "safetensors", "numpy", "PIL", "matplotlib"}
+HEAVY = {
+    *("torch", "torchvision", "spandrel", "cv2", "huggingface_hub", "safetensors", "numpy", "PIL", "matplotlib"),
+    *("ray", "fsspec"),
+}
 
 MODULES = {
     ".".join(("restore_cli", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path

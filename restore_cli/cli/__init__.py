@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from restore_cli import __version__
-from restore_cli.cli import bench, compare, degrade, doctor, eval, inspect, models, redo, restore, show, train
+from restore_cli.cli import bench, compare, degrade, diagnose, doctor, eval, inspect, models, redo, restore, show, train
 from restore_cli.cli._shell import guarded
 
 __all__ = ["app", "main"]
@@ -31,6 +31,7 @@ app.command("train", epilog=train.EPILOG, no_args_is_help=True)(guarded(train.tr
 app.command("inspect", epilog=inspect.EPILOG, no_args_is_help=True)(guarded(inspect.inspect_network))
 app.command("show", epilog=show.EPILOG, no_args_is_help=True)(guarded(show.show))
 app.command("redo", epilog=redo.EPILOG, no_args_is_help=True)(guarded(redo.redo))
+app.command("diagnose", epilog=diagnose.EPILOG, no_args_is_help=True)(guarded(diagnose.diagnose_pictures))
 app.command("doctor", epilog=doctor.EPILOG)(guarded(doctor.doctor))
 app.add_typer(models.app, name="models")
 app.add_typer(bench.app, name="bench")

@@ -12,7 +12,10 @@ import pytest
 from restore_cli.batch.manifest import MANIFEST_NAME
 from tests.pictures import read, values, write
 
-HEAVY = ("torch", "torchvision", "spandrel", "cv2", "huggingface_hub", "safetensors", "numpy", "PIL", "matplotlib")
+HEAVY = (
+    *("torch", "torchvision", "spandrel", "cv2", "huggingface_hub", "safetensors", "numpy", "PIL", "matplotlib"),
+    *("ray", "fsspec"),
+)
 
 
 def python(code, cwd, *, environment=None, **options):

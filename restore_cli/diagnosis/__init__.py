@@ -1,0 +1,1 @@
+"""What is wrong with a picture, how badly, and how sure that is; no networks, no reference."""
