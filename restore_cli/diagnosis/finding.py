@@ -19,8 +19,8 @@ class Finding:
     Attributes:
         kind: 'noise', 'jpeg', 'blocks', 'blur', 'motion-blur', 'low-resolution' or 'mosaic'.
         message: what was found, in half a sentence.
-        confidence: how likely it is there: the share of equally many degraded and clean training pictures that
-            measure like this one and are degraded (see `restore_cli.evaluation.diagnosed`); 1 for a plain fact.
+        confidence: how sure, 0 to 1: a logistic curve of the measurement, set by how degraded and clean training
+            pictures measure (`restore_cli.evaluation.diagnosed`), not a fitted probability; 1 for a plain fact.
         options: of the command that mends it: task and whatever it needs.
     """
 
