@@ -160,7 +160,10 @@ class Manifest:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(self._descriptor)
             except OSError as error:
-                raise OutputError(f"{self.path}: {error.strerror or error}.", "Make room and add --resume.") from error
+                raise OutputError(
+                    f"{job.source.path}: {self.path} cannot be written to: {error.strerror or error}.",
+                    "Make room and add --resume.",
+                ) from error
 
     def remove(self, target: Path) -> None:
         """A result that is not whole goes; raises OSError if it will not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
@@ -58,4 +59,10 @@ def main() -> None:
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+    if sys.stderr is not None:
+        with contextlib.suppress(OSError):  # no standard error
+            # File descriptor 2 belongs to the decoders, which are kept quiet by turning it away for a moment
+            # (`io.tiff_parts.quiet_stderr`). What other threads say meanwhile must not be lost.
+            ours = os.dup(2)
+            sys.stderr = open(ours, "w", 1, sys.stderr.encoding, sys.stderr.errors, closefd=False)  # noqa: SIM115
     app()

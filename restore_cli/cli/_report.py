@@ -105,6 +105,9 @@ def run_and_report(
     if log is not None:
         seconds = round(time.perf_counter() - started, 3)
         log.add("ended", **counts, not_done=len(jobs) - len(outcomes), seconds=seconds, exit_code=code)
+        if log.failure is not None:
+            display.error(log.failure.message, log.failure.hint)
+            code = code or 1
     return code
 
 

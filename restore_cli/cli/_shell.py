@@ -14,6 +14,8 @@ from restore_cli.errors import RestoreError
 __all__ = ["INTERRUPTED", "guarded"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+NO_THREAD = "can't start new thread"  # Python's words where there is no memory for its stack, or a limit on threads
+NO_MEMORY_HINT = "Close other programs, or raise the limits of this one; add --resume to go on with a batch."
 
 Parameters = ParamSpec("Parameters")
 
@@ -31,6 +33,11 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         except RestoreError as error:
             _say(error.message, error.hint, bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from error
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and str(error) != NO_THREAD:
+                raise
+            _say("There is not enough memory to go on.", NO_MEMORY_HINT, bool(kwargs.get("as_json")))
+            raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
             _say("interrupted.", "", bool(kwargs.get("as_json")))
             raise typer.Exit(INTERRUPTED) from error

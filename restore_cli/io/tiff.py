@@ -92,8 +92,12 @@ def _pictures(pages: Iterable[Any]) -> list[TiffPage]:
     import tifffile
 
     found: list[TiffPage] = []
+    seen: set[int] = set()
     try:
         for page in pages:
+            if page.offset in seen:  # directories that follow each other in a circle
+                break
+            seen.add(page.offset)
             if isinstance(page, tifffile.TiffPage) and not page.is_reduced:
                 found.append(page)
     except Exception:

@@ -142,7 +142,7 @@ class Tiled(nn.Module):
             if not reason:
                 try:
                     return self._run(picture, policy, conditioning)
-                except RuntimeError as error:
+                except (RuntimeError, MemoryError) as error:
                     if not is_out_of_memory(error):
                         raise
                     reason = forget(error)
@@ -185,6 +185,10 @@ class Tiled(nn.Module):
         return canvas
 
 
+# Of CUDA and MPS; of PyTorch's allocator on CPUs; of oneDNN, which has no other word for it.
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "could not create a primitive")
+
+
 def forget(error: BaseException) -> str:
     """What `error` says, on one line; what the frames it came through held is let go.
 
@@ -196,10 +200,10 @@ def forget(error: BaseException) -> str:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether `error` says that a device, or the host, could not allocate a tensor."""
-    if isinstance(error, torch.OutOfMemoryError):
+    if isinstance(error, (torch.OutOfMemoryError, MemoryError)):
         return True
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    return isinstance(error, RuntimeError) and any(words in text for words in _OUT_OF_MEMORY)
 
 
 def _axis_weights(spans: list[Span], length: int, policy: TilePolicy, scale: int, like: Tensor) -> list[Tensor]:

@@ -68,6 +68,21 @@ cli.main()
     assert "meshgrid" in python(code, tmp_path, environment={"PYTHONWARNINGS": "default"}).stderr
 
 
+def test_what_is_said_while_a_decoder_is_kept_quiet_is_heard(tmp_path):
+    code = """
+import os, sys
+from restore_cli import cli
+from restore_cli.io.tiff_parts import quiet_stderr
+def app():
+    with quiet_stderr():
+        os.write(2, b"libtiff: ...")
+        print("error: a.tif is damaged.", file=sys.stderr)
+cli.app = app
+cli.main()
+"""
+    assert python(code, tmp_path).stderr == "error: a.tif is damaged.\n"
+
+
 @pytest.mark.parametrize("arguments", ["'models', 'list'", "'models', 'list', '--json'"])
 def test_a_reader_that_goes_away_or_a_full_disk_behind_standard_output_is_no_traceback(tmp_path, arguments):
     code = f"import sys; from restore_cli.cli import main; sys.argv = ['restore', {arguments}]; main()"

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 import subprocess
 import sys
 import tempfile
@@ -244,6 +245,22 @@ def test_a_small_jpeg_cannot_claim_a_vast_picture(tmp_path: Path) -> None:
     data[at : at + 4] = (30_000).to_bytes(2, "big") * 2
     path.write_bytes(data)
     assert "cut short" in refused(path)
+
+
+@pytest.mark.parametrize("kind", ["gif", "hdr", "exr", "fax", "jpeg-tiff"])
+def test_no_small_file_can_claim_a_vast_picture(tmp_path: Path, kind: str) -> None:
+    if kind not in FILES:
+        pytest.skip("its package is not installed")
+    path, data = tmp_path / "a", FILES[kind]
+    if kind == "hdr":
+        data = data.replace(b"-Y 48 +X 40", b"-Y 20000 +X 20000")
+    for side in (40, 48):
+        if kind == "exr":
+            data = data.replace(struct.pack("<I", side - 1), struct.pack("<I", 19_999))
+        elif kind != "hdr":
+            data = data.replace(struct.pack("<H", side), struct.pack("<H", 20_000))
+    path.write_bytes(data)
+    assert "claims 20000x20000 pixels in" in refused(path)
 
 
 def test_nothing_reaches_standard_error(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Files of several pictures."""
 
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image as PillowImage
 from restore_cli.errors import InputError
 from restore_cli.io.frames import count_frames
 from restore_cli.io.read import read_image, read_size
-from tests.io.helpers import levels, needs, picture, saved
+from tests.io.helpers import levels, needs, picture, png, saved
 
 COLOURS = [(255, 0, 0), (0, 0, 255), (0, 128, 0)]
 
@@ -98,3 +99,23 @@ def test_a_page_damaged_behind_the_first_costs_only_itself(tmp_path: Path) -> No
     data = (tmp_path / "a.tif").read_bytes()
     (tmp_path / "b.tif").write_bytes(data[: len(data) - len(pixels.tobytes()) // 2])
     np.testing.assert_allclose(read_image(tmp_path / "b.tif").pixels * 255, pixels, atol=1e-3)
+
+
+def test_a_png_has_no_more_frames_than_it_holds_whatever_it_says(tmp_path: Path) -> None:
+    rows = bytes(4 * 13)
+    control, frame = (b"acTL", struct.pack(">II", 0xFFFFFFFF, 0)), (b"fcTL", bytes(26))
+    (tmp_path / "a.png").write_bytes(png(4, 4, 8, 2, rows, control, frame))
+    assert count_frames(tmp_path / "a.png") == 1
+
+
+def test_pages_that_follow_each_other_in_a_circle_come_once(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((2, 5, 4, 3), np.uint8), photometric="rgb", metadata=None)
+    with tifffile.TiffFile(tmp_path / "a.tif") as file:
+        first, last = file.pages[0], file.pages[-1]
+    data = bytearray((tmp_path / "a.tif").read_bytes())
+    link = last.offset + 2 + 12 * len(last.tags)
+    assert data[link : link + 4] == bytes(4)
+    data[link : link + 4] = struct.pack("<I", first.offset)
+    (tmp_path / "a.tif").write_bytes(data)
+    assert count_frames(tmp_path / "a.tif") == 2
+    assert read_image(tmp_path / "a.tif").height == 5

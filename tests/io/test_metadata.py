@@ -183,6 +183,13 @@ def test_exif_too_long_for_jpeg_is_said_not_dropped(tmp_path: Path) -> None:
     write_image(picture(exif=exif() + bytes(70_000)), tmp_path / "a.png")
 
 
+@pytest.mark.parametrize("block", [b"MM\0\xd2\0\0\0\x08\0\0", b"no exif at all", b"II", b""])
+def test_an_exif_block_that_is_none_is_not_handed_on(tmp_path: Path, block: bytes) -> None:
+    """Pillow, for one, raises SyntaxError at it where somebody asks for the orientation."""
+    path = saved(tmp_path / "a.jpg", np.zeros((8, 8, 3), np.uint8), "JPEG", exif=b"Exif\0\0" + block)
+    assert read_image(path).exif is None
+
+
 def test_exif_in_a_png_text_is_found(tmp_path: Path) -> None:
     values = PillowImage.new("RGB", (16, 8))
     info = PngImagePlugin.PngInfo()

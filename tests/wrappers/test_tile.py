@@ -162,6 +162,8 @@ def test_an_error_that_is_not_about_memory_is_passed_on():
             RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory: you tried"),
             True,
         ),
+        (RuntimeError("could not create a primitive"), True),
+        (MemoryError(), True),
         (RuntimeError("The size of tensor a (3) must match"), False),
         (ValueError("out of memory"), False),
     ],
