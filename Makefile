@@ -4,7 +4,7 @@ VENV ?= .venv
 RESTORE := $(VENV)/bin/restore
 DATA ?= ../shared/data
 
-.PHONY: demo test lint scores scores-check shown examples clean
+.PHONY: demo test torture lint scores scores-check shown examples clean
 
 demo: $(VENV)/installed
 	$(RESTORE) sr --scale 4 examples/coffee_small.png -o examples/results/coffee_sr4x.png --overwrite
@@ -14,6 +14,11 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed-test
 	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest --numprocesses auto --dist loadfile
+
+# Hostile files, bombs, full disks, kill -9, memory that runs out: `make torture OPTIONS=--without-large` leaves out the
+# 400 megapixels, which take minutes and 15 GB of disk.
+torture: $(VENV)/installed-test
+	$(VENV)/bin/python -m tests.torture $(OPTIONS)
 
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check restore_cli tests examples

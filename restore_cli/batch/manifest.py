@@ -149,7 +149,10 @@ class Manifest:
     def _append(self, job: Job, input_sha256: str, **state: Any) -> None:  # noqa: ANN401 - what JSON can hold
         name = self._name(job.target)
         record = {"input": str(job.source.path), "input_sha256": input_sha256, "settings": self._digest, **state}
-        self.append(json.dumps({"output": name, **record}).encode() + b"\n")
+        try:
+            self.append(json.dumps({"output": name, **record}).encode() + b"\n")
+        except OutputError as error:
+            raise OutputError(f"{job.source.path}: {error.message}", error.hint) from error
 
     def append(self, line: bytes) -> None:
         """A whole line, on the disk when this returns; raises OutputError where that is full or the like."""
@@ -160,10 +163,7 @@ class Manifest:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(self._descriptor)
             except OSError as error:
-                raise OutputError(
-                    f"{job.source.path}: {self.path} cannot be written to: {error.strerror or error}.",
-                    "Make room and add --resume.",
-                ) from error
+                raise OutputError(f"{self.path}: {error.strerror or error}.", "Make room and add --resume.") from error
 
     def remove(self, target: Path) -> None:
         """A result that is not whole goes; raises OSError if it will not."""

@@ -11,7 +11,7 @@ from tests.io.test_bad_input import FILES
 from tests.torture.batches import take_through
 from tests.torture.counts import Counts
 
-__all__ = ["bombs", "made_bombs"]
+__all__ = ["bombs"]
 
 GROWN_BYTES = 1_200_000_000
 """Claims of up to a hundred megapixels are believed, and some formats are decoded whole."""
@@ -32,7 +32,7 @@ def made_bombs(megabytes: int) -> dict[str, bytes]:
     head = png(16, 16, 8, 2, small)
     middle = head.index(b"IDAT") - 4
     many = b"".join(png_chunk(b"tEXt", b"Comment\0" + b"x" * 100) for _ in range(20_000))
-    made = {
+    return {
         "pixels.png": png(30_000, 30_000, 8, 2, b"").replace(png_chunk(b"IDAT", zlib.compress(b"")), b"")[:-12]
         + png_chunk(b"IDAT", nothing)
         + png_chunk(b"IEND", b""),
@@ -46,19 +46,18 @@ def made_bombs(megabytes: int) -> dict[str, bytes]:
         "rows.tif": tiff(60_000, 16_000, deflated(1)),
         "loop.tif": tiff(16, 16, zlib.compress(bytes(768)), following=8),
         "counts.tif": tiff(16, 16, zlib.compress(bytes(768)), extra=((270, 2, 0xFFFFFFF0, 8), (700, 1, 0x7FFFFFFF, 8))),
-        "exif.jpg": FILES["jpeg"].replace(b"Exif\0\0", b"Exif\0\0", 1)[:-2] + b"\xff\xe1" * 4000 + b"\xff\xd9",
+        "markers.jpg": FILES["jpeg"][:-2] + b"\xff\xe1" * 4000 + b"\xff\xd9",
         "plain.pgm": b"P2 30000 30000 255 " + b"0 " * 1000,
-        "lines.ppm": b"P6" + b"#" * 5_000_000 + b"\n2 2 255\n" + bytes(12),
+        "lines.ppm": b"P6" + b"#" * 500_000 + b"\n2 2 255\n" + bytes(12),
         "entities.png": png(16, 16, 8, 2, small, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + laughs())),
     }
-    return made
 
 
 def claiming(full: bool) -> dict[str, bytes]:
     """By name, a file of each kind that claims to be vast; in full, in every layout and many sizes."""
     made = {}
     for kind, data in FILES.items():
-        for number, claim in enumerate(claims(kind, data) if full else claims(kind, data)[:1]):
+        for number, claim in enumerate(claims(kind, data) if full else claims(kind, data)[-1:]):
             made[f"{kind}-{number}.png"] = claim
     return made
 
@@ -109,7 +108,7 @@ def tiff(
 
 def bombs(folder: Path, model: Path, full: bool) -> Counts:
     """All of them in one batch, by their first picture; in full also by every one."""
-    for name, data in {**made_bombs(1000 if full else 100), **claiming(full)}.items():
+    for name, data in {**made_bombs(1000 if full else 30), **claiming(full)}.items():
         (folder / "in").mkdir(exist_ok=True)
         (folder / "in" / name).write_bytes(data)
     counts = Counts()
