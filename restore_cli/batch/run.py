@@ -154,6 +154,8 @@ def save(restored: Loaded, work: Work) -> Outcome:
         if work.manifest is not None:
             work.manifest.give_up(job, _identity(job, input_sha256))
         raise
+    # Where this fails the result is there, begun and not given up: a resumed run makes both again.
+    _write_sidecar(restored, work)
     written_bytes = os.stat(target).st_size
     if work.manifest is not None:
         work.manifest.finish(job, _identity(job, input_sha256), written_bytes)
@@ -179,7 +181,6 @@ def save(restored: Loaded, work: Work) -> Outcome:
 def _write(restored: Loaded, work: Work) -> str:
     """Returns what there is to say about it, as a rule nothing."""
     image, target, step = restored.image, restored.job.target, restored.provenance
-    steps = () if step is None else (*embedded(image.xmp), step)
     message = ""
     if step is not None and work.settings is not None and work.settings.provenance and not work.encoding.strip:
         packet, room = embed(image.xmp, step), room_for(format_for(target).name)
@@ -188,13 +189,20 @@ def _write(restored: Loaded, work: Work) -> str:
         elif room != 0:
             message = f"{target} does not say how it was made: the XMP it had is damaged, or leaves no room for that"
     write_image(image, target, overwrite=_may_replace(work, restored.standing), encoding=work.encoding)
-    if steps and work.settings is not None and work.settings.sidecar:
-        try:
-            write_sidecar(target, *steps)
-        except OSError as error:
-            sidecar = sidecar_path(target)
-            raise OutputError(f"Cannot write {sidecar}: {error.strerror or error}.", "Leave out --sidecar.") from error
     return message
+
+
+def _write_sidecar(restored: Loaded, work: Work) -> None:
+    target, step = restored.job.target, restored.provenance
+    if step is None or work.settings is None or not work.settings.sidecar:
+        return
+    try:
+        write_sidecar(target, *embedded(restored.image.xmp), step)
+    except OSError as error:
+        raise OutputError(
+            f"Cannot write {sidecar_path(target)}: {error.strerror or error}.",
+            "The result is there without it; make room and add --resume.",
+        ) from error
 
 
 def _identity(job: Job, input_sha256: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 from collections.abc import Callable
 from typing import ParamSpec
@@ -14,7 +15,8 @@ from restore_cli.errors import RestoreError
 __all__ = ["INTERRUPTED", "guarded"]
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-NO_THREAD = "can't start new thread"  # Python's words where there is no memory for its stack, or a limit on threads
+# Of Python, which has no room for a thread's stack; of safetensors; of PyTorch.
+NO_MEMORY = ("can't start new thread", "cannot allocate memory", "can't allocate memory")
 NO_MEMORY_HINT = "Close other programs, or raise the limits of this one; add --resume to go on with a batch."
 
 Parameters = ParamSpec("Parameters")
@@ -33,8 +35,8 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
         except RestoreError as error:
             _say(error.message, error.hint, bool(kwargs.get("as_json")))
             raise typer.Exit(error.exit_code) from error
-        except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and str(error) != NO_THREAD:
+        except (MemoryError, OSError, RuntimeError) as error:
+            if not _lacks_memory(error):
                 raise
             _say("There is not enough memory to go on.", NO_MEMORY_HINT, bool(kwargs.get("as_json")))
             raise typer.Exit(1) from error
@@ -43,6 +45,13 @@ def guarded(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
             raise typer.Exit(INTERRUPTED) from error
 
     return run
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether it is no bug of ours but the machine's, at a moment when no single file is to blame."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
 
 
 def _say(message: str, hint: str, as_json: bool) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -151,11 +153,13 @@ def test_a_picture_for_which_there_is_no_memory_fails_alone_and_before_the_work(
 
     large = write(Path("in/large.png"), values(300, 300))
     real = memory.available_memory
-    monkeypatch.setattr(memory, "available_memory", lambda: real() if not measuring else 10**5)
-    measuring = []
+    of_this_thread = threading.local()  # pictures are read beside each other
+    monkeypatch.setattr(
+        memory, "available_memory", lambda: 10**5 if getattr(of_this_thread, "is_large", False) else real()
+    )
 
     def estimate(restorer, height, width, channels):
-        measuring[:] = [True] * (height == 300)
+        of_this_thread.is_large = height == 300
         return memory.estimate(restorer, height, width, channels)
 
     monkeypatch.setattr(restore_cli.batch.run, "estimate", estimate)
@@ -180,6 +184,41 @@ def test_a_sidecar_is_written_and_one_that_is_missing_is_made_up_for(batch, tmp_
     sidecar.unlink()
     assert batch("--sidecar", "--resume")[-1] == "1 done, 2 skipped"
     assert sidecar.exists()
+
+
+def test_a_result_whose_sidecar_found_no_room_is_made_up_for_too(batch, tmp_path, monkeypatch):
+    real = restore_cli.batch.run.write_sidecar
+
+    def full(target, *steps):
+        if target.stem == "b":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(target, *steps)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore_cli.batch.run, "write_sidecar", full)
+        lines = batch("--sidecar", code=1)
+    assert "Cannot write out/deep/b.png.restore.json" in lines[1] and "add --resume" in lines[1]
+    assert batch("--sidecar", "--resume")[-1] == "1 done, 2 skipped"
+    assert (tmp_path / "out/deep/b.png.restore.json").exists()
+
+
+def test_a_manifest_without_room_names_the_picture_whose_turn_it_was(batch, tmp_path, monkeypatch):
+    real, full = os.fsync, []
+
+    def fsync(descriptor):
+        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(MANIFEST_NAME) and not full:
+            full.append(descriptor)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    lines = batch(code=1)
+    assert lines[0].startswith("error: in/a.png: out/" + MANIFEST_NAME) and lines[-1] == "2 done, 1 failed"
+
+
+def test_a_log_without_room_costs_its_lines_and_no_picture(batch):
+    lines = batch("--log", "/dev/full", code=1)
+    assert lines[-1].startswith("error: --log /dev/full: No space left") and lines[-2] == "3 done"
 
 
 # --- files of several pictures ---

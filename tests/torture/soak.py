@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.batch.soak import memory_over
+from tests.torture.batches import same_picture
 from tests.torture.counts import Counts
 from tests.torture.process import call
 
@@ -19,7 +20,10 @@ def soak(folder: Path, model: Path, full: bool) -> Counts:
     """2,000 files one after another; sampled ten times, after the caches of the first tenth."""
     files = FILES_FULL if full else FILES_SHORT
     ran = call(folder, memory_over, folder, model, files)
-    counts = Counts(given=files, restored=len(list((folder / "out").glob("*.png"))))
+    same = [same_picture(folder / "in.png", result) for result in (folder / "out").glob("*.png")]
+    counts = Counts(given=files, restored=same.count(True))
+    if len(same) != files or not all(same):
+        counts.fault("wrong", f"{len(same)} results, {same.count(True)} of them as they should be")
     if ran.result is None:
         counts.fault("tracebacks", f"exit code {ran.code}: {ran.stderr[-300:]}")
         return counts
