@@ -132,8 +132,14 @@ def test_a_command_that_is_interrupted_or_killed_leaves_no_process_and_nothing_h
         write(tmp_path / f"in/{index}.png", values(40, 40, seed=index % 9))
     command = ["denoise", "in", "-o", "out", "-n", str(weights["unet"]), "--devices", "cpu,cpu"]
     code = f"import sys; from restore_cli.cli import main; sys.argv = ['restore', *{command!r}]; main()"
+    # So small a pipe is full after some of the files: the run cannot end before it is interrupted.
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        pipesize=4096,
+        text=True,
+        start_new_session=True,
     )
     said = [process.stderr.readline() for _ in range(3)]
     assert all("->" in line for line in said), said
