@@ -4,7 +4,7 @@ VENV ?= .venv
 RESTORE := $(VENV)/bin/restore
 DATA ?= ../shared/data
 
-.PHONY: demo test torture lint scores scores-check shown examples clean
+.PHONY: demo test torture shapes lint scores scores-check diagnosed shown examples clean
 
 demo: $(VENV)/installed
 	$(RESTORE) sr --scale 4 examples/coffee_small.png -o examples/results/coffee_sr4x.png --overwrite
@@ -20,6 +20,10 @@ test: $(VENV)/installed-test
 torture: $(VENV)/installed-test
 	$(VENV)/bin/python -m tests.torture $(OPTIONS)
 
+# Every published shape of the catalogue, through every task: two minutes (Restormer needs its extra).
+shapes: $(VENV)/installed-test
+	RESTORE_EVERY_SHAPE=1 $(VENV)/bin/python -m pytest tests/cli/test_architectures.py
+
 lint: $(VENV)/installed-test
 	$(VENV)/bin/ruff check restore_cli tests examples
 	$(VENV)/bin/ruff format --check restore_cli tests examples
@@ -30,6 +34,9 @@ scores: $(VENV)/installed-test
 
 scores-check: $(VENV)/installed-test
 	$(VENV)/bin/python -m restore_cli.evaluation.scores --data $(DATA)/test --check
+
+diagnosed: $(VENV)/installed-test
+	$(VENV)/bin/python -m restore_cli.evaluation.diagnosed --data $(DATA)
 
 # What WNE, i-LN and the choice of pictures do, on small networks trained here: about half an hour on three cores.
 SHOWN := shown-wne-plain shown-wne-wrapped shown-norm-layernorm shown-norm-scaled shown-norm-iln \

@@ -20,6 +20,8 @@ from torch import Tensor
 POOL = 2**18
 STRIDES = (61, 37, 5, 1)
 
+TWO_VIEWS = 6  # channels of a dual-pixel picture
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -40,7 +42,7 @@ def _pool(scale: float) -> Tensor:
 
 
 def _values(key: str, shape: tuple[int, ...]) -> Tensor:
-    if not key.endswith(("weight", "bias")):
+    if not key.endswith(("weight", "bias")) and torch.Size(shape).numel() <= POOL:
         return _pool(0.125)[: torch.Size(shape).numel()].reshape(shape) + 1  # a gain or a temperature
     if len(shape) < 2:
         few = _pool(0.125)[: shape[0] if shape else 1].reshape(shape)
@@ -147,7 +149,9 @@ def _restormer_shapes(channels: int, biased_norms: bool) -> Iterable[tuple[str, 
         yield f"up{level + 1}_{level}.body.0.weight", (4 * features, 2 * features, 3, 3)
     for level in (2, 3):
         yield f"reduce_chan_level{level}.weight", (width << (level - 1), width << level, 1, 1)
-    yield "output.weight", (channels, 2 * width, 3, 3)
+    yield "output.weight", (min(channels, 3), 2 * width, 3, 3)
+    if channels == TWO_VIEWS:
+        yield "skip_conv.weight", (2 * width, width, 1, 1)
 
 
 def _restormer_block(prefix: str, width: int, heads: int, biased_norms: bool) -> Iterable[tuple[str, tuple[int, ...]]]:

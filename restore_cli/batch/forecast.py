@@ -13,14 +13,15 @@ from pathlib import Path
 import torch
 
 from restore_cli.batch.manifest import Standing
+from restore_cli.batch.pipeline import waiting_bytes
 from restore_cli.batch.plan import Job
 from restore_cli.batch.run import CHANNELS, check_job, is_skipped
 from restore_cli.batch.work import Work
 from restore_cli.errors import OutputError, RestoreError
 from restore_cli.inference.memory import MemoryEstimate, estimate
 from restore_cli.inference.restorer import Restorer
-from restore_cli.io.formats import format_for, sniff
-from restore_cli.io.frames import count_frames
+from restore_cli.io.formats import format_for
+from restore_cli.io.read import Header
 from restore_cli.options import Hints
 
 __all__ = [
@@ -35,12 +36,15 @@ __all__ = [
     "seconds_for",
 ]
 
-# Bytes a pixel of photographs in colour and 8 bits, as our encoders write them; a guess where the input's own file
-# says nothing, being of another format.
+# Bytes a pixel of photographs in colour and 8 bits (about a megapixel each), as our encoders write them; a guess where
+# the input's own file says nothing, being of another format.
 TYPICAL_BYTES = {
-    **{"JPEG": 0.8, "PNG": 1.8, "WEBP": 1.4, "TIFF": 2.0, "BMP": 3.0, "PPM": 3.0},
-    **{"AVIF": 0.5, "HEIF": 0.5, "JXL": 0.8, "EXR": 4.0, "HDR": 3.0},
+    **{"JPEG": 0.6, "PNG": 1.8, "WEBP": 1.3, "TIFF": 1.9, "BMP": 3.0, "PPM": 3.0},
+    **{"AVIF": 0.5, "HEIF": 1.9, "JXL": 1.2, "EXR": 7.6, "HDR": 3.4},
 }
+# Of those that lose nothing only where the input, or --quality, does not.
+TYPICAL_BYTES_OF_LOSSY = TYPICAL_BYTES | {"WEBP": 0.4, "HEIF": 0.7, "JXL": 0.35}
+LOSSY = ("JPEG", "AVIF", "HEIF")
 # Results differ that much from what was guessed. A batch is refused only where even so there is no room.
 LEAST_SHARE = 0.3
 HEADER_THREADS = 8
@@ -58,6 +62,7 @@ class Preview:
         message, hint: why not.
         height, width: of the input.
         tiles: that it is cut into.
+        format: of its file, as `io.formats.sniff` names it.
         frames: pictures in its file.
         file_bytes: of the result, roughly.
     """
@@ -69,8 +74,14 @@ class Preview:
     height: int = 0
     width: int = 0
     tiles: int = 0
+    format: str = ""
     frames: int = 1
     file_bytes: int = 0
+
+    @property
+    def demand(self) -> tuple[int, int, str, str]:
+        """What memory depends on."""
+        return self.height, self.width, self.format, self.job.target.suffix.lower()
 
 
 @dataclass(frozen=True)
@@ -113,11 +124,27 @@ def check_room(rooms: Sequence[Room]) -> None:
 
 
 def memory_for(previews: Sequence[Preview], work: Work) -> MemoryEstimate:
-    """What the most demanding of the planned pictures, of which there is at least one, takes of each memory."""
-    sizes = {(preview.height, preview.width) for preview in previews if preview.status == "planned"}
-    estimates = [estimate(work.restorer, *size, CHANNELS, measured=True) for size in sizes]
+    """What the planned pictures, of which there is at least one, take of each memory at the batch's peak.
+
+    That is what the most demanding takes by itself, and those that are read ahead or written meanwhile.
+    """
+    planned = [preview for preview in previews if preview.status == "planned"]
+    alone = {each.demand: each for each in planned}  # pictures of one size and format take the same
+    estimates = [
+        estimate(
+            work.restorer,
+            each.height,
+            each.width,
+            CHANNELS,
+            source_format=each.format,
+            target_format=format_for(each.job.target).name,
+            measured=True,
+        )
+        for each in alone.values()
+    ]
+    pixels = [each.height * each.width * (1 + work.restorer.scale**2) for each in planned]
     return MemoryEstimate(
-        host_bytes=max(each.host_bytes for each in estimates),
+        host_bytes=max(each.host_bytes for each in estimates) + waiting_bytes(pixels),
         device_bytes=max(each.device_bytes for each in estimates),
         mapped_bytes=max(each.mapped_bytes for each in estimates),
     )
@@ -152,29 +179,30 @@ def _preview(job: Job, work: Work) -> Preview:
     if standing is Standing.FINISHED:
         return Preview(job, "would skip", f"{job.target} was done before, would be skipped")
     try:
-        height, width = check_job(job, work, standing)
+        header = check_job(job, work, standing)
     except RestoreError as error:
         return Preview(job, "would fail", error.message, error.hint)
-    file_bytes = round(_file_bytes(job, work, height, width))
     return Preview(
         job,
         "planned",
-        height=height,
-        width=width,
-        tiles=work.restorer.pieces(height, width),
-        frames=count_frames(job.source.path),
-        file_bytes=file_bytes,
+        height=header.height,
+        width=header.width,
+        tiles=work.restorer.pieces(header.height, header.width),
+        format=header.format,
+        frames=header.frames,
+        file_bytes=round(_file_bytes(job, work, header)),
     )
 
 
-def _file_bytes(job: Job, work: Work, height: int, width: int) -> float:
-    scale, target = work.restorer.scale, format_for(job.target).name
-    with job.source.path.open("rb") as stream:
-        same_format = sniff(stream.read(64)) == target
-    if same_format and work.encoding.bit_depth is None and work.encoding.quality is None:
-        return float(job.source.path.stat().st_size * scale**2)
-    depth = work.encoding.bit_depth.bits if work.encoding.bit_depth else 8
-    return height * width * scale**2 * TYPICAL_BYTES[target] * depth / 8
+def _file_bytes(job: Job, work: Work, header: Header) -> float:
+    enlarged, target, encoding = work.restorer.scale**2, format_for(job.target), work.encoding
+    if header.format == target.name and encoding.bit_depth is None and encoding.quality is None:
+        return float(job.source.path.stat().st_size * enlarged)
+    is_lossy = header.format in LOSSY or encoding.quality is not None
+    typical = (TYPICAL_BYTES_OF_LOSSY if is_lossy else TYPICAL_BYTES)[target.name]
+    least = target.bit_depths[0]
+    depth = target.depth_for(encoding.bit_depth.bits) if encoding.bit_depth else least
+    return header.height * header.width * enlarged * typical * depth / least
 
 
 def _existing_folder(target: Path) -> Path:

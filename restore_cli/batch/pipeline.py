@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain
+from threading import Barrier
 
 from restore_cli.batch.interrupts import Interrupts
 from restore_cli.batch.plan import Job
@@ -22,7 +23,7 @@ from restore_cli.errors import RestoreError
 from restore_cli.inference.memory import available_memory
 from restore_cli.io.read import read_size
 
-__all__ = ["AHEAD_PX", "pixels_ahead", "run_jobs"]
+__all__ = ["AHEAD_PX", "pixels_ahead", "run_jobs", "waiting_bytes"]
 
 AHEAD_PX = 150_000_000
 """Pixels, of input and result, in hand at once: three pictures of 24 megapixels. Fewer where memory is short."""
@@ -72,6 +73,8 @@ def run_jobs(
     saving: deque[_InHand] = deque()
     threads = min(THREADS, _cores())
     with ThreadPoolExecutor(threads, "load") as loaders, ThreadPoolExecutor(threads, "save") as savers:
+        for pool in (loaders, savers):
+            _start_all(pool, threads)
 
         def read_ahead() -> None:
             held = sum(each.pixels for each in chain(loading, saving))
@@ -119,9 +122,32 @@ def run_jobs(
                 picture.result.cancel()
 
 
+def _start_all(pool: ThreadPoolExecutor, threads: int) -> None:
+    """Every thread of a pool, while there is memory: `Thread.start` waits for ever for one that finds none to begin."""
+    gate = Barrier(threads)  # none is idle before all are there, so that each task gets a thread of its own
+    try:
+        tasks = [pool.submit(gate.wait) for _ in range(threads)]
+    except BaseException:
+        gate.abort()  # else those that did start wait for the rest
+        raise
+    for task in tasks:
+        task.result()
+
+
 def pixels_ahead(sharers: int = 1) -> int:
     """Pixels in hand at once in each of so many processes that share this machine's memory."""
     return min(AHEAD_PX, available_memory() // SHARE_OF_MEMORY // BYTES_A_PIXEL) // sharers
+
+
+def waiting_bytes(pixels: Sequence[int]) -> int:
+    """What the other pictures of a batch take at most while the largest is in the network.
+
+    Args:
+        pixels: of each picture and its result.
+    """
+    largest, *others = sorted(pixels, reverse=True)
+    room = max(0, pixels_ahead() - largest)
+    return min(sum(others[: MOST_FILES - 1]), room) * BYTES_A_PIXEL
 
 
 def _outcome(picture: _InHand) -> Outcome:

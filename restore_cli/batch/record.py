@@ -13,19 +13,22 @@ import torch
 from restore_cli import __version__
 from restore_cli.batch.settings import NOT_IN_THE_FILE, Settings
 from restore_cli.inference.hardware import device_name
+from restore_cli.inference.restorer import Heard
 from restore_cli.io.digest import sha256_of
 from restore_cli.io.formats import format_for
 from restore_cli.io.paths import Source
 from restore_cli.io.provenance import NamedFile, Provenance, now, room_for
+from restore_cli.options import Precision
 
 if TYPE_CHECKING:
     from restore_cli.batch.plan import Job
     from restore_cli.batch.work import Work
 
-__all__ = ["COMPANIONS", "environment_of", "formats_without_room", "record_of"]
+__all__ = ["COMPANIONS", "environment_of", "formats_without_room", "record_of", "tile_side"]
 
 # Pictures beside the input that decide the result: option, and where the settings name the file.
 COMPANIONS = {"mask": "finish", "second_view": "hints"}
+TILE_SIDE = "tile_px"
 
 
 def record_of(
@@ -35,7 +38,7 @@ def record_of(
     settings: Settings,
     *,
     is_grey: bool = False,
-    notes: Sequence[str] = (),
+    heard: Heard | None = None,
 ) -> Provenance:
     """What is written into a result, or beside it.
 
@@ -48,18 +51,22 @@ def record_of(
         work: what was done.
         settings: that it was opened from.
         is_grey: whether the picture has one channel, so that a model for grey pictures took it.
-        notes: what was reported while it was restored.
+        heard: what happened while it was restored.
 
     Raises:
         OSError: a mask or second view that cannot be read any more.
     """
     grey = work.grey_restorer if is_grey else None
     restorer = grey or work.restorer
+    heard = heard or Heard()
+    device = torch.device("cpu") if heard.on_cpu else restorer.device
+    # Of a run that is repeated, its tiles are taken from the beginning.
+    tile_px = heard.tile_px or (work.repeats and tile_side(work.repeats))
     made_by: dict[str, Any] = {
         "version": __version__,
-        "device": str(restorer.device),
-        "precision": restorer.precision.value,
-        "environment": environment_of(restorer.device),
+        "device": str(device),
+        "precision": (Precision.FP32 if heard.on_cpu else restorer.precision).value,
+        "environment": environment_of(device) | ({TILE_SIDE: str(tile_px)} if tile_px else {}),
     }
     if work.repeats is not None:
         return replace(work.repeats, **made_by)
@@ -69,6 +76,7 @@ def record_of(
     # Of the models the record names those that took this picture, grey or not.
     for name in (*NOT_IN_THE_FILE, "grey_model"):
         stated.pop(name, None)
+    del stated["run"]["device"]  # what was asked for; where it ran is said above, and the same however it was asked for
     companions = {}
     for option, part in COMPANIONS.items():
         path = getattr(getattr(settings, part), option)
@@ -88,9 +96,15 @@ def record_of(
         created=now(),
         companions=companions,
         frame=source.frame,
-        notes=tuple(notes),
+        notes=tuple(heard.notes),
         **made_by,
     )
+
+
+def tile_side(step: Provenance) -> int | None:
+    """Side in pixels of the tiles that memory sufficed for in that run; None where it sufficed for those planned."""
+    stated = step.environment.get(TILE_SIDE, "")
+    return int(stated) if stated.isdecimal() and int(stated) > 0 else None
 
 
 def environment_of(device: torch.device) -> dict[str, str]:

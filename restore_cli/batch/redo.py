@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 
 from restore_cli import __version__
 from restore_cli.batch.plan import Job
-from restore_cli.batch.record import COMPANIONS, environment_of
+from restore_cli.batch.record import COMPANIONS, environment_of, tile_side
 from restore_cli.batch.settings import Settings
 from restore_cli.batch.work import Work
 from restore_cli.errors import CheckpointError, InputError, RecipeError, RestoreError
+from restore_cli.inference.device import choose_device
 from restore_cli.inference.restorer import Observer
 from restore_cli.io.digest import sha256_of
 from restore_cli.io.image import Image
@@ -84,7 +85,7 @@ def reopen(
     observer: Observer | None = None,
     progress: Progress | None = None,
 ) -> Work:
-    """The recorded run made ready once more, on as many threads as it had.
+    """The recorded run made ready once more, on as many threads, and in tiles as small, as it had.
 
     Args:
         step: its record.
@@ -116,11 +117,15 @@ def reopen(
         torch.set_num_threads(int(threads))  # some kernels share out their sums by it
     work = replace(settings.open(observer, progress), repeats=step)
     _check_models(step, work)
+    if (tile_px := tile_side(step)) is not None:
+        work.restorer.cut_into(tile_px)
     return work
 
 
 def _settings_of(step: Provenance, places: Sequence[Path]) -> Settings:
     stated: dict[str, Any] = {**step.settings}
+    if isinstance(run := stated.get("run", {}), dict) and _is_here(step.device):
+        stated["run"] = {**run, "device": step.device, "precision": step.precision}
     for option, part in COMPANIONS.items():
         path = None
         if (companion := step.companions.get(option)) is not None:
@@ -134,6 +139,14 @@ def _settings_of(step: Provenance, places: Sequence[Path]) -> Settings:
     except RestoreError as error:
         hint = f"It was written by restore {step.version}, this is {__version__}."
         raise RecipeError(f"The record cannot be followed: {error.message}", hint) from error
+
+
+def _is_here(device: str) -> bool:
+    try:
+        choose_device(device)
+    except RestoreError:
+        return False
+    return True
 
 
 def _found_model(name: str, places: Sequence[Path]) -> str:

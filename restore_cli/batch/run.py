@@ -19,15 +19,15 @@ from restore_cli.batch.plan import Job
 from restore_cli.batch.record import record_of
 from restore_cli.batch.work import Outcome, Work
 from restore_cli.errors import InputError, OutputError, RestoreError
-from restore_cli.inference.engine import check_mask_size, restore_image
+from restore_cli.inference.engine import check_mask_size, check_raw, restore_image
 from restore_cli.inference.memory import estimate
-from restore_cli.inference.restorer import hearing
+from restore_cli.inference.restorer import hearing, naming
 from restore_cli.io.digest import sha256_of
 from restore_cli.io.formats import check_output_limits, format_for
 from restore_cli.io.image import Image
 from restore_cli.io.paths import check_target, is_same_file
 from restore_cli.io.provenance import Provenance, embed, embedded, room_for, sidecar_path, write_sidecar
-from restore_cli.io.read import read_image, read_size
+from restore_cli.io.read import Header, read_header, read_image, read_size
 from restore_cli.io.write import write_image
 from restore_cli.options import Existing
 
@@ -130,13 +130,17 @@ def restore(loaded: Loaded, work: Work) -> Loaded:
     started = time.perf_counter()
     image, source = loaded.image, loaded.job.source.path
     is_grey = image.is_grey
-    restorer = work.grey_restorer if work.grey_restorer is not None and is_grey else work.restorer
-    with _about(source), hearing() as notes:
+    with _about(source), hearing() as heard:
+        work, said = work.at_its_level(image, source)
+        restorer = work.grey_restorer if work.grey_restorer is not None and is_grey else work.restorer
+        if said:
+            with naming(str(source)):
+                restorer.note(said)
         restored = restore_image(image, restorer, work.task, work.hints, work.finish, name=str(source))
     provenance = None
     if work.settings is not None:
         provenance = record_of(
-            loaded.job.source, loaded.input_sha256, work, work.settings, is_grey=is_grey, notes=notes
+            loaded.job.source, loaded.input_sha256, work, work.settings, is_grey=is_grey, heard=heard
         )
     seconds = loaded.seconds + time.perf_counter() - started
     return replace(loaded, image=restored, provenance=provenance, seconds=seconds)
@@ -224,8 +228,8 @@ def is_skipped(job: Job, work: Work) -> bool:
     return work.existing is Existing.SKIP and os.path.lexists(job.target)
 
 
-def check_job(job: Job, work: Work, standing: Standing = Standing.FOREIGN) -> tuple[int, int]:
-    """(height, width) of the input, after refusing whatever headers and folders show to be hopeless.
+def check_job(job: Job, work: Work, standing: Standing = Standing.FOREIGN) -> Header:
+    """The input's header, after refusing whatever headers and folders show to be hopeless.
 
     Args:
         job: one of the batch's.
@@ -239,10 +243,17 @@ def check_job(job: Job, work: Work, standing: Standing = Standing.FOREIGN) -> tu
     """
     source, target, scale = job.source.path, job.target, work.restorer.scale
     check_target(target, overwrite=_may_replace(work, standing))
-    height, width = read_size(source, job.source.index)
+    header = read_header(source, job.source.index)
+    height, width = header.height, header.width
     with _about(source):
+        if header.format == "RAW":
+            check_raw(work.task)
         check_output_limits(target, height * scale, width * scale, encoding=work.encoding)
-        estimate(work.restorer, height, width, CHANNELS).check()
+        source_format, target_format = header.format, format_for(target).name
+        needed = estimate(
+            work.restorer, height, width, CHANNELS, source_format=source_format, target_format=target_format
+        )
+        needed.check()
     reference, mask = _reference(job, work), work.finish.mask
     if mask is not None:
         check_mask_size(mask, read_size(mask), (height, width))
@@ -253,7 +264,7 @@ def check_job(job: Job, work: Work, standing: Standing = Standing.FOREIGN) -> tu
     for used in (mask, reference):
         if used is not None and is_same_file(used, target):
             raise OutputError(f"{source}: the result would replace {used}.", "Choose another --output.")
-    return height, width
+    return header
 
 
 def _reference(job: Job, work: Work) -> Path | None:

@@ -18,10 +18,9 @@ from restore_cli import __version__
 from restore_cli.batch.work import Work
 from restore_cli.errors import RecipeError
 from restore_cli.evaluation.pairs import References
-from restore_cli.inference.restorer import Observer, Restorer
+from restore_cli.inference.levels import Models
+from restore_cli.inference.restorer import Observer
 from restore_cli.io.digest import sha256_of
-from restore_cli.models.build import average_models, build_model, locate
-from restore_cli.models.download import fetch
 from restore_cli.models.hub import Progress
 from restore_cli.options import Encoding, Existing, FinishOptions, Hints, RunOptions
 from restore_cli.tasks import TASKS, Task
@@ -73,28 +72,30 @@ class Settings:
         """The models to use; raises UsageError or ModelNotFoundError if the task has no default for the scale."""
         return self.models or (self.row.default_model(self.scale),)
 
-    def open(self, observer: Observer | None = None, progress: Progress | None = None) -> Work:
+    def open(
+        self, observer: Observer | None = None, progress: Progress | None = None, foreseen: Hints | None = None
+    ) -> Work:
         """Models read, checked against task and hints, and made ready to run.
 
         Args:
             observer: is told what happens while pictures are restored.
             progress: makes the bar of a download.
+            foreseen: what the first picture tells beside `hints`; of a family the checkpoint for it is opened.
 
         Raises:
             RestoreError: a model that is not there, is damaged or does not fit; a device that is not there.
         """
-        row, names = self.row, self.model_names()
-        models = [build_model(name, offline=self.offline, progress=progress, task=row.name) for name in names]
-        model = models[0] if len(models) == 1 else average_models(models)
-        row.check_scale(self.scale, model.network.scale, model.name)
-        restorer = Restorer(model, self.run, observer)
-        restorer.check(self.hints)
-        grey, grey_sha256 = None, ""
+        row = self.row
+
+        def opened(names: tuple[str, ...], scale: int | None) -> Models:
+            facts: dict[str, Any] = {"hints": foreseen or self.hints, "offline": self.offline, "progress": progress}
+            return Models(names, row, self.run, observer, scale=scale, **facts)
+
+        models = opened(self.model_names(), self.scale)
+        restorer = models.restorer
+        restorer.check(self.hints, estimated=bool(models.lacking(self.hints)))
         grey_name = self.grey_model or ("" if self.models else row.grey_model)
-        if grey_name:
-            grey_model = build_model(grey_name, offline=self.offline, progress=progress, task=row.name)
-            row.check_scale(restorer.scale, grey_model.network.scale, grey_model.name)
-            grey, grey_sha256 = Restorer(grey_model, self.run, observer), _weights_sha256(grey_name)
+        grey = opened((grey_name,), restorer.scale) if grey_name else None
         return Work(
             task=row,
             restorer=restorer,
@@ -102,11 +103,13 @@ class Settings:
             finish=self.finish,
             existing=self.existing,
             references=None if self.reference is None else References(self.reference),
-            grey_restorer=grey,
+            grey_restorer=None if grey is None else grey.restorer,
             encoding=self.encoding,
             settings=self,
-            model_sha256=" + ".join(_weights_sha256(name) for name in names),
-            grey_model_sha256=grey_sha256,
+            models=models,
+            grey_models=grey,
+            model_sha256=models.sha256,
+            grey_model_sha256="" if grey is None else grey.sha256,
         )
 
     def digest(self, work: Work) -> str:
@@ -143,15 +146,6 @@ class Settings:
         if settings.task not in TASKS:
             raise RecipeError(f"settings: unknown task '{settings.task}'.", f"Known: {', '.join(TASKS)}.")
         return settings
-
-
-def _weights_sha256(spec: str) -> str:
-    """Of the file that `spec`, which has just been built, names."""
-    location = locate(spec)
-    if location.path is not None:
-        return sha256_of(location.path)
-    assert location.remote is not None  # it is one or the other
-    return sha256_of(fetch(location.remote, offline=True))
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - whatever options hold

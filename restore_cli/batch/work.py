@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from restore_cli.batch.manifest import Manifest
 from restore_cli.batch.plan import Job
 from restore_cli.evaluation.pairs import References
 from restore_cli.evaluation.protocol import PROTOCOLS, Protocol, Scores
+from restore_cli.inference.levels import Models
 from restore_cli.inference.restorer import Restorer
+from restore_cli.io.image import Image
 from restore_cli.io.provenance import Provenance
 from restore_cli.options import Encoding, Existing, FinishOptions, Hints
-from restore_cli.tasks import Task
+from restore_cli.tasks import Conditioning, Task
 
 if TYPE_CHECKING:
     from restore_cli.batch.settings import Settings
@@ -27,6 +31,8 @@ class Work:
     Attributes:
         grey_restorer: takes the grey pictures, if they have a model of their own; of the same scale.
         settings: what it was made from; None for one put together by hand, which leaves no provenance.
+        models, grey_models: that `restorer` and `grey_restorer` are of; None for those put together by hand, which must
+            be told everything.
         model_sha256, grey_model_sha256: of the weights; of averaged models joined by ' + '.
         manifest: is told what is begun and done, and asked what was done before.
         repeats: the record of an earlier run, which this one repeats.
@@ -41,10 +47,42 @@ class Work:
     grey_restorer: Restorer | None = None
     encoding: Encoding = field(default_factory=Encoding)
     settings: Settings | None = None
+    models: Models | None = None
+    grey_models: Models | None = None
     model_sha256: str = ""
     grey_model_sha256: str = ""
     manifest: Manifest | None = None
     repeats: Provenance | None = None
+
+    @property
+    def estimated(self) -> tuple[Conditioning, ...]:
+        """What is estimated of pictures because models must be told and the user does not say it."""
+        both = [models.lacking(self.hints) for models in (self.models, self.grey_models) if models is not None]
+        return tuple(dict.fromkeys(chain(*both)))
+
+    def at_its_level(self, image: Image, path: Path) -> tuple[Work, str]:
+        """The same for one picture, with the level and the checkpoint that suit it; and in words what was found out.
+
+        Raises:
+            InputError: a level must be known, and cannot be told from the picture.
+            RestoreError: its checkpoint is not there, or damaged.
+        """
+        grey = self.grey_restorer is not None and image.is_grey
+        models = self.grey_models if grey else self.models
+        if models is None:
+            return self, ""
+        settled = models.settle(image, self.hints, path)
+        if not settled.said and settled.names == models.names:
+            return self, ""
+        settings = self.settings
+        if settings is not None:
+            # By name, so that the record names the checkpoint that took this picture.
+            names = settled.names if settings.models and not grey else settings.models
+            settings = replace(settings, models=names, hints=settled.hints)
+        here = replace(self, hints=settled.hints, settings=settings)
+        if grey:
+            return replace(here, grey_restorer=settled.restorer, grey_model_sha256=settled.sha256), settled.said
+        return replace(here, restorer=settled.restorer, model_sha256=settled.sha256), settled.said
 
     @property
     def protocol(self) -> Protocol:

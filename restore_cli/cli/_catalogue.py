@@ -12,12 +12,13 @@ from restore_cli.tasks import TASKS
 
 __all__ = ["card_page", "catalogue_page", "in_bytes", "parse_size", "size_of"]
 
-EMBEDDED, INSTALLED, REMOTE, UNPINNED_MARK = "=", "+", " ", "?"
+EMBEDDED, INSTALLED, REMOTE, UNPINNED_MARK, RESTRICTED = "=", "+", " ", "?", "*"
 LEGEND = (
     "= comes with the package   + installed   * commercial use is not clearly allowed",
     "? no page prints its sha256: that of the first download is kept and checked",
 )
-WIDE = 120  # columns from which on sha256 and figure are shown too
+# Columns from which on there is room for more than name, size and what it is.
+WITH_LICENCE, WITH_FIGURE, WITH_SHA256 = 100, 120, 150
 LABEL = 11
 EVIDENCE = {
     Evidence.SEEN: "address and content were read on a page about this very copy",
@@ -37,6 +38,11 @@ def size_of(card: Card, arrived_bytes: int = 0) -> str:
     if exact := card.file.bytes or arrived_bytes:
         return in_bytes(exact)
     return f"~{card.file.about_bytes / 1e6:.0f} MB" if card.file.about_bytes else "?"
+
+
+def _short_size(card: Card, arrived_bytes: int) -> str:
+    exact = card.file.bytes or arrived_bytes
+    return f"{exact / 1e6:.0f} MB" if 1e7 <= exact < 1e9 else size_of(card, arrived_bytes)
 
 
 def parse_size(text: str) -> float:
@@ -59,29 +65,53 @@ def catalogue_page(
         width: of the terminal, in columns; None lets lines be as long as they are.
         task: show this block alone.
     """
-    wide = width is None or width >= WIDE
-    name_width = max((len(card.id) for card in cards), default=0)
-    licence_width = max((len(_licence(card)) for card in cards), default=0)
-    figures = {(card.id, name): _headline(card, name) for card in cards for name in card.tasks}
-    figure_width = max((len(figure) for figure in figures.values()), default=0)
     for name, row in TASKS.items():
         block = [card for card in cards if name in card.tasks]
         if not block or (task and name != task):
             continue
         yield f"{name}: {row.help}"
-        for card in sorted(block, key=lambda each: (not each.embedded, each.id)):
-            mark = EMBEDDED if card.embedded else INSTALLED if card.id in installed else REMOTE
-            known = card.file.pinned or card.id in arrived
-            mark += " " if known else UNPINNED_MARK
-            size = size_of(card, arrived.get(card.id, 0))
-            cells = [f"{mark}{card.id:<{name_width}}", f"{size:>8}", f"{_licence(card):<{licence_width}}"]
-            if wide:
-                cells += [f"{_sha256(card, card.id in arrived):<8}", f"{figures[card.id, name]:<{figure_width}}"]
-            room = None if width is None else width - len("  ".join(cells)) - 2
-            cells.append(_described(card, room))
-            yield "  ".join(cells).rstrip()
+        yield from _block(sorted(block, key=lambda each: (not each.embedded, each.id)), name, installed, arrived, width)
         yield ""
     yield from LEGEND
+
+
+def _block(
+    block: Sequence[Card], task: str, installed: Collection[str], arrived: Mapping[str, int], width: int | None
+) -> Iterator[str]:
+    """A line a card, and one about those of a family."""
+    columns: list[list[str]] = [[], [f"{_short_size(card, arrived.get(card.id, 0)):>7}" for card in block]]
+    for card in block:
+        mark = EMBEDDED if card.embedded else INSTALLED if card.id in installed else REMOTE
+        known = card.file.pinned or card.id in arrived
+        columns[0].append(f"{mark}{' ' if known else UNPINNED_MARK}{card.id}")
+
+    def has_room(least: int) -> bool:
+        return width is None or width >= least
+
+    if has_room(WITH_LICENCE):
+        columns.append([_licence(card) for card in block])
+    elif not all(card.licence.commercial for card in block):
+        columns.insert(1, [" " if card.licence.commercial else RESTRICTED for card in block])
+    if has_room(WITH_SHA256):
+        columns.append([_sha256(card, card.id in arrived) for card in block])
+    if has_room(WITH_FIGURE):
+        columns.append([_headline(card, task) for card in block])
+    rows = [_padded(column) for column in columns if any(cell.strip() for cell in column)]
+    for card, *cells in zip(block, *rows, strict=True):
+        start = "  ".join(cells)
+        room = None if width is None else width - len(start) - 2
+        yield f"{start}  {_described(card, task, room)}".rstrip()
+    families = sorted({card.family for card in block} - {""})
+    if families:
+        text = f"-n {' or '.join(families)} takes the checkpoint nearest to the level, told or estimated."
+        yield from textwrap.wrap(
+            text, width or len(text) + 4, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False
+        )
+
+
+def _padded(column: Sequence[str]) -> list[str]:
+    width = max(map(len, column))
+    return [f"{cell:<{width}}" for cell in column]
 
 
 def card_page(card: Card, path: str, address: str, places: Sequence[str], sha256: str, width: int) -> Iterator[str]:
@@ -108,7 +138,9 @@ def card_page(card: Card, path: str, address: str, places: Sequence[str], sha256
     yield from item("does", ", ".join(card.tasks) + enlarges + _needs(card))
     if card.level is not None:
         yield from item(
-            "level", f"made for {_told(card)} {card.level:g}; `-n {card.family}` takes the nearest there is"
+            "level",
+            f"made for {_told(card)} {card.level:g}; `-n {card.family}` takes the nearest there is to the level told, "
+            "or estimated from the picture",
         )
     yield from item(
         "network",
@@ -181,24 +213,30 @@ def _headline(card: Card, task: str) -> str:
     return ""
 
 
-def _described(card: Card, room: int | None) -> str:
-    """The summary, with what it needs where there is room for that."""
-    full = card.summary + _needs(card)
-    return full if room is None or len(full) <= room else _shortened(card.summary, room)
+def _described(card: Card, task: str, room: int | None) -> str:
+    """The summary, with what it needs where there is room for that; as many of its clauses as fit."""
+    full = card.summary + _needs(card, told=TASKS[task].input == "picture")
+    if room is None or len(full) <= room:
+        return full
+    clauses = [card.summary[: found.start()] for found in re.finditer(r" \(|, |\.?$", card.summary)]
+    fitting = [clause for clause in clauses if len(clause) <= room and clause.count("(") == clause.count(")")]
+    return fitting[-1] if fitting else _shortened(card.summary, room)
 
 
 def _licence(card: Card) -> str:
     # The version of a Creative Commons licence, and since when there is one, are on the card.
     name = re.sub(r"^(CC-.*)-\d\.\d$", r"\1", card.licence.name.split(",")[0].split(" since ")[0])
-    return name if card.licence.commercial else f"{name} *"
+    return name if card.licence.commercial else f"{name} {RESTRICTED}"
 
 
 def _sha256(card: Card, first_download: bool) -> str:
     return card.file.sha256[:8] if card.file.pinned else "pinned" if first_download else "unpinned"
 
 
-def _needs(card: Card) -> str:
-    needs = {"sigma_255": "needs --sigma", "quality_factor": "needs --quality-factor"}.get(card.conditioning, "")
+def _needs(card: Card, *, told: bool = True) -> str:
+    """In brackets; `told` is false where the task tells it the level."""
+    options = {"sigma_255": "--sigma", "quality_factor": "--quality-factor"}
+    needs = f"needs {options[card.conditioning]}, or estimates it" if told and card.conditioning in options else ""
     extra = f"needs restore-cli[{card.requires}]" if card.requires else ""
     listed = ", ".join(filter(None, (needs, extra)))
     return f" ({listed})" if listed else ""

@@ -53,7 +53,7 @@ def add(
     location = locate(checkpoint)
     if location.card is not None:
         raise UsageError(f"{checkpoint} is in the catalogue already.", f"See `restore models show {checkpoint}`.")
-    model = build_model(checkpoint, progress=display.download)
+    model = build_model(checkpoint, progress=display.download, task=task)
     path = location.path or fetch(location.remote, offline=True)  # type: ignore[arg-type]  # it is one or the other
     network = model.network
     if task is None and network.scale == 1:

@@ -16,7 +16,7 @@ class Chosen:
     """Models by name, and what the user is told about them.
 
     Attributes:
-        names: to be averaged, if several.
+        names: to be averaged, if several; families too, of which each picture gets the checkpoint for its level.
         grey: the model for grey pictures, where they have their own; "" where not.
         news: said before anything is downloaded: why these.
         advice: said once the work begins: what one could have instead.
@@ -27,9 +27,17 @@ class Chosen:
     news: tuple[str, ...] = ()
     advice: tuple[str, ...] = ()
 
+    def opened(self, hints: Hints) -> tuple[str, ...]:
+        """Names of single models, one of each family: those that the work begins with, `hints` being what is known."""
+        from restore_cli.models.levels import any_member
+
+        return tuple(any_member(name, hints) for name in (*self.names, self.grey) if name)
+
 
 def choose_models(task: Task, shared: Shared, scale: int | None, hints: Hints, device: str) -> Chosen:
-    """What `-n` names, at the level that `hints` tell; else what the policy says, which --embedded and --best override.
+    """What `-n` names; else what the policy says, which --embedded and --best override.
+
+    Of a family it is the checkpoint for the level that `hints` tell; the family, where they tell none.
 
     Args:
         task: of the command.
@@ -39,15 +47,19 @@ def choose_models(task: Task, shared: Shared, scale: int | None, hints: Hints, d
         device: 'cpu', 'cuda' or 'mps'.
 
     Raises:
-        UsageError: a family of models without a level, a scale the task does not offer.
+        UsageError: a scale the task does not offer.
         RecipeError: the environment or the settings name an unknown policy.
     """
     from restore_cli.models.choose import Choice, Policy, choose, settled_policy
-    from restore_cli.models.levels import settle_level
+    from restore_cli.models.levels import family_conditioning, settle_level
+
+    def settled_level(name: str) -> tuple[str, str]:
+        needed = family_conditioning(name)
+        return (name, "") if needed and getattr(hints, needed.name) is None else settle_level(name, hints)
 
     named = shared.model_names()
     if named:
-        settled = [settle_level(name, hints) for name in named]
+        settled = [settled_level(name) for name in named]
         return Chosen(tuple(name for name, _ in settled), news=tuple(remark for _, remark in settled if remark))
     policy, asked_by = settled_policy()
     if shared.embedded:

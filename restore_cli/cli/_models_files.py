@@ -253,7 +253,7 @@ def _pull(card: Card, display: Display) -> dict[str, Any]:
     if found is not None and found.state is State.CHANGED:
         display.note(f"{card.id}: {found.path} was changed ({found.fault}); it is downloaded afresh.")
         forget(Download.of(card))
-    path = fetch(Download.of(card), progress=lambda _, total: display.download(card.id, total))
+    path = fetch(Download.of(card), progress=display.download)
     status = "already here" if found is not None and found.state is not State.CHANGED else "downloaded"
     return {
         "status": status,

@@ -172,10 +172,10 @@ class Display:
                 self._downloads = None
 
     def download(self, description: str, total_bytes: int | None) -> _DownloadBar | _DownloadLine:
-        """A bar for a download, or a line where there is no terminal."""
+        """A bar for a download, or a line where there is no terminal or the bars of a batch are on it."""
         if self.quiet:
             return _DownloadLine()
-        if not self._console.is_terminal:
+        if not self._console.is_terminal or self._progress is not None:  # it cannot show two things that move
             size = "" if total_bytes is None else f" ({total_bytes / 1e6:.1f} MB)"
             self.note(f"Downloading {description}{size}")
             return _DownloadLine()

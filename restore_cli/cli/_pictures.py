@@ -62,8 +62,9 @@ def choose_scale(asked: Asked, task: Task) -> int:
         raise UsageError("Super-resolution is scored inside a border as wide as the scale.", "Add --scale.")
     from restore_cli.evaluation.baselines import BASELINES
     from restore_cli.models.build import locate
+    from restore_cli.models.levels import any_member
 
-    cards = (locate(name).card for name in asked.model or () if name not in BASELINES)
+    cards = (locate(any_member(name)).card for name in asked.model or () if name not in BASELINES)
     return next((card.scale for card in cards if card is not None), task.scales[0])
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from restore_cli import __version__
@@ -14,6 +14,7 @@ from restore_cli.cli._elsewhere import Runner
 from restore_cli.cli._output import Display, json_ready
 from restore_cli.cli._shell import INTERRUPTED
 from restore_cli.errors import RestoreError
+from restore_cli.options import Hints
 
 if TYPE_CHECKING:
     from restore_cli.batch.forecast import Preview, Room
@@ -34,10 +35,12 @@ def print_plan(display: Display, previews: list[Preview], rooms: list[Room], wor
     restorer = work.restorer
     scale, card = restorer.scale, restorer.model.card
     licence = f"licence {card.licence.name}" if card else "licence unknown"
-    display.data(f"model {restorer.model.name} ({restorer.model.network.arch}, {licence})")
+    display.data(f"model {_model_name(work)} ({restorer.model.network.arch}, {licence})")
     if work.grey_restorer is not None:
         display.data(f"grey pictures: {work.grey_restorer.model.name}")
     display.data(f"on {restorer.device} in {restorer.precision.value}, tiles of at most {_tile_text(restorer)}")
+    for conditioning in work.estimated:
+        display.data(f"{conditioning.option}: estimated from each picture")
     records: list[dict[str, Any]] = []
     for preview in previews:
         source, target, tiles = preview.job.source.path, preview.job.target, preview.tiles
@@ -57,7 +60,7 @@ def print_plan(display: Display, previews: list[Preview], rooms: list[Room], wor
     needs: dict[str, Any] = {}
     code = int(len(planned) < len(previews) and any(preview.status == "would fail" for preview in previews))
     if planned:
-        per_pixel, side = measure_speed(restorer, work.hints)
+        per_pixel, side = measure_speed(restorer, _told(work))
         seconds = math.fsum(seconds_for(preview, restorer, per_pixel) for preview in planned)
         display.data(f"time: about {_duration(seconds)}, by a tile of {side}x{side} pixels run just now")
         needs["seconds"] = seconds
@@ -75,7 +78,8 @@ def print_plan(display: Display, previews: list[Preview], rooms: list[Room], wor
         except RestoreError as error:
             display.error(error.message, error.hint)
             code = 1
-    display.document({**_facts(work), "dry_run": True, "files": records, **needs})
+    estimated = [conditioning.name for conditioning in work.estimated]
+    display.document({**_facts(work), "dry_run": True, "estimated": estimated, "files": records, **needs})
     return code
 
 
@@ -176,11 +180,25 @@ def _memory_text(memory: dict[str, int]) -> str:
     return "memory: about " + ", ".join(parts)
 
 
+def _told(work: Work) -> Hints:
+    """What is known, and some level where none is: the time does not depend on it."""
+    told: dict[str, Any] = {each.name: each.low + 1 for each in work.estimated}
+    return replace(work.hints, **told)
+
+
+def _model_name(work: Work) -> str:
+    """As the user named it where that is a family, of which each picture gets another checkpoint."""
+    from restore_cli.models.levels import family_members
+
+    names = work.models.names if work.models is not None else ()
+    return " + ".join(names) if any(map(family_members, names)) else work.restorer.model.name
+
+
 def _facts(work: Work) -> dict[str, Any]:
     restorer, grey = work.restorer, work.grey_restorer
     return {
         "task": work.task.name,
-        "model": restorer.model.name,
+        "model": _model_name(work),
         **({} if grey is None else {"grey_model": grey.model.name}),
         "scale": restorer.scale,
         "device": str(restorer.device),

@@ -17,10 +17,11 @@ from restore_cli.cli._pictures import Pictures, choose_pictures, choose_scale
 from restore_cli.cli._scores import csv_text, print_evaluation
 from restore_cli.cli._shell import INTERRUPTED
 from restore_cli.errors import RestoreError, UsageError
-from restore_cli.options import RunOptions
+from restore_cli.options import Hints, RunOptions
 from restore_cli.tasks import TASKS, Task
 
 if TYPE_CHECKING:
+    from restore_cli.evaluation.conditions import Condition
     from restore_cli.evaluation.contestants import Contestant
     from restore_cli.evaluation.journal import Journal
     from restore_cli.evaluation.results import Comparison, Evaluation
@@ -65,7 +66,7 @@ def evaluate_task(asked: Asked) -> None:
         return
     with contextlib.ExitStack() as stack:
         keep, journal = _folder(asked, stack)
-        contestants = _contestants(asked, task, scale, names, options, display)
+        contestants = _contestants(asked, task, scale, names, options, pictures.conditions[0], display)
         for condition in pictures.conditions:
             for contestant in contestants:
                 contestant.check(condition)
@@ -109,6 +110,7 @@ def _model_names(asked: Asked, task: Task, scale: int) -> list[str]:
     """As the user wrote them, or the task's own; refused now if there is no such model."""
     from restore_cli.evaluation.baselines import BASELINES, baseline
     from restore_cli.models.build import locate
+    from restore_cli.models.levels import any_member
 
     if asked.pairs is not None:
         return [asked.pairs[0]]
@@ -117,7 +119,7 @@ def _model_names(asked: Asked, task: Task, scale: int) -> list[str]:
         if name in BASELINES:
             baseline(name, task, scale)
             continue
-        location = locate(name)
+        location = locate(any_member(name))
         if asked.commercial_ok:
             location.check_commercial()
         if location.card:
@@ -126,7 +128,13 @@ def _model_names(asked: Asked, task: Task, scale: int) -> list[str]:
 
 
 def _contestants(
-    asked: Asked, task: Task, scale: int, names: list[str], options: RunOptions, display: Display
+    asked: Asked,
+    task: Task,
+    scale: int,
+    names: list[str],
+    options: RunOptions,
+    first: Condition,
+    display: Display,
 ) -> tuple[Contestant, ...]:
     from restore_cli.evaluation.baselines import BASELINES
     from restore_cli.evaluation.contestants import baseline_contestant, network_contestant, pictures_contestant
@@ -142,6 +150,7 @@ def _contestants(
             scale if task.enlarges else None,
             options,
             grey=None if asked.model else task.grey_model,
+            hints=Hints(first.sigma_255, first.quality_factor),
             offline=asked.offline,
             progress=display.download,
             observer=display,

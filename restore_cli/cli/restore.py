@@ -193,6 +193,7 @@ def _prepared(
     from restore_cli.batch.record import formats_without_room
     from restore_cli.batch.settings import Settings
     from restore_cli.inference.device import choose_device
+    from restore_cli.inference.levels import foreseen
     from restore_cli.models.build import locate
     from restore_cli.models.download import is_cached
 
@@ -201,7 +202,8 @@ def _prepared(
     chosen = choose_models(task, shared, scale, hints, choose_device(run.device).type)
     for text in chosen.news:
         display.note(text)
-    for name in filter(None, (*chosen.names, chosen.grey)):
+    first = hints if far is not None else foreseen(chosen.names, hints, sources[0].path)
+    for name in chosen.opened(first):
         location = locate(name)
         if shared.commercial_ok:
             location.check_commercial()
@@ -227,7 +229,7 @@ def _prepared(
         offline=shared.offline,
         sidecar=shared.sidecar,
     )
-    work = settings.open(display, display.download)
+    work = settings.open(display, display.download, first)
     if far is not None:
         jobs = jobs_for(sources, task, work.restorer.scale, output, frame=frame)
     else:

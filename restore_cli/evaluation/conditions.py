@@ -26,7 +26,7 @@ class Condition:
         how: everything that changes the number, for reports.
         degrade: (clean pixels, stem of the file) -> degraded ones; a mosaic is (H, W, 1).
         scale: clean pixels per degraded one along a side.
-        sigma_255: noise level, for networks that must be told.
+        sigma_255, quality_factor: levels, for networks that must be told.
         cfa: pattern of the mosaic, likewise.
     """
 
@@ -35,6 +35,7 @@ class Condition:
     degrade: Callable[[Pixels, str], Pixels]
     scale: int = 1
     sigma_255: float | None = None
+    quality_factor: float | None = None
     cfa: str = "rggb"
 
 
@@ -59,7 +60,8 @@ def jpeg(quality: int) -> Condition:
     def compressed(clean: Pixels, stem: str) -> Pixels:
         return from_8_bit(compress(to_8_bit(clean), quality))
 
-    return Condition(f"quality = {quality}", f"JPEG of quality {quality} by OpenCV's encoder", compressed)
+    how = f"JPEG of quality {quality} by OpenCV's encoder"
+    return Condition(f"quality = {quality}", how, compressed, quality_factor=quality)
 
 
 def bicubic(scale: int) -> Condition:

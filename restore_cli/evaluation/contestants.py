@@ -12,13 +12,13 @@ from restore_cli.errors import InputError
 from restore_cli.evaluation.baselines import BASELINES, baseline
 from restore_cli.evaluation.conditions import Condition
 from restore_cli.inference.engine import restore_image
-from restore_cli.inference.restorer import Observer, Restorer
+from restore_cli.inference.levels import Models
+from restore_cli.inference.restorer import Observer
 from restore_cli.io.image import Image
-from restore_cli.models.build import build_model, locate
+from restore_cli.models.build import locate
 from restore_cli.models.card import Card
-from restore_cli.models.digest import sha256_of
-from restore_cli.models.download import fetch
 from restore_cli.models.hub import Progress
+from restore_cli.models.levels import family_members
 from restore_cli.options import Cfa, Hints, RunOptions
 from restore_cli.tasks import Task
 
@@ -55,6 +55,7 @@ def network_contestant(
     options: RunOptions,
     *,
     grey: str | None = None,
+    hints: Hints | None = None,
     offline: bool = False,
     progress: Progress | None = None,
     observer: Observer | None = None,
@@ -67,6 +68,7 @@ def network_contestant(
         scale: that the model must have; None takes its own.
         options: how it is run.
         grey: the model that grey pictures go through, if another.
+        hints: what is known of pictures of the first condition: tells which checkpoint of a family is opened first.
         offline, progress: of a download.
         observer: is told of tiles and fallbacks.
 
@@ -74,38 +76,36 @@ def network_contestant(
         RestoreError: no such model, a wrong scale or device, damaged weights.
     """
     names = (name,) if grey is None else (name, grey)
-    restorers, digests = [], []
-    for each in names:
-        model = build_model(each, offline=offline, progress=progress, task=task.name)
-        task.check_scale(scale, model.network.scale, model.name)
-        restorers.append(Restorer(model, options, observer))
-        digests.append(_weights_sha256(each))
+    facts: dict[str, Any] = {"hints": hints, "offline": offline, "progress": progress}
+    models = [Models((each,), task, options, observer, scale=scale, **facts) for each in names]
 
-    def hints(restorer: Restorer, condition: Condition) -> Hints:
+    def told(each: Models, condition: Condition) -> Hints:
         # A network that finds the level by itself is not told, and need not say that it does not listen.
-        told = condition.sigma_255 if restorer.model.network.conditioning == "sigma" else None
-        return Hints(told, cfa=Cfa(condition.cfa))
+        levels: dict[str, Any] = {needed.name: getattr(condition, needed.name) for needed in each.conditioning}
+        return Hints(**levels, cfa=Cfa(condition.cfa))
 
     def restore(image: Image, condition: Condition) -> Image:
-        restorer = restorers[-1] if image.is_grey else restorers[0]
-        return restore_image(image, restorer, task, hints(restorer, condition))
+        each = models[-1] if image.is_grey else models[0]
+        settled = each.settle(image, told(each, condition))
+        return restore_image(image, settled.restorer, task, settled.hints)
 
     def check(condition: Condition) -> None:
-        for restorer in restorers:
-            restorer.check(hints(restorer, condition))
+        for each in models:
+            hints = told(each, condition)
+            each.restorer.check(hints, estimated=bool(each.lacking(hints)))
 
-    summaries = [_summary(restorer, digest) for restorer, digest in zip(restorers, digests, strict=True)]
+    restorers = [each.restorer for each in models]
     return Contestant(
         name=" / ".join(names),
-        summary="; grey pictures: ".join(summaries),
+        summary="; grey pictures: ".join(map(_summary, models)),
         restore=restore,
         identity={
-            "weights": digests,
+            "weights": [each.sha256 for each in models],
             "options": asdict(options) | {"device": restorers[0].device.type, "precision": restorers[0].precision},
             "version": __version__,
         },
         scale=restorers[0].scale,
-        cards=tuple(restorer.model.card for restorer in restorers if restorer.model.card is not None),
+        cards=tuple(card for each in names for card in _cards(each)),
         check=check,
     )
 
@@ -128,19 +128,18 @@ def pictures_contestant(folder: Path) -> Contestant:
     return Contestant(str(folder), "pictures as they are", lambda image, condition: image, {"pictures": str(folder)})
 
 
-def _summary(restorer: Restorer, digest: str) -> str:
-    network = restorer.model.network
+def _summary(models: Models) -> str:
+    restorer = models.restorer
+    (name,) = models.names
+    levels = ", ".join(f"{card.level:g}" for card in family_members(name))
+    which = f"{name}, the nearest of {levels}" if levels else restorer.model.name
     wrapped = "".join(f", {word}" for word, on in (("WNE", restorer.wne), ("TTA", restorer.tta)) if on)
     where = f"{restorer.device} in {restorer.precision.value}"
-    return f"{restorer.model.name}: {network.arch}, sha256 {digest[:16]}, on {where}{wrapped}"
+    needs = "".join(f", {each.option} estimated where it is not known" for each in models.conditioning)
+    return f"{which}: {restorer.model.network.arch}, sha256 {models.sha256[:16]}, on {where}{wrapped}{needs}"
 
 
-def _weights_sha256(name: str) -> str:
-    """Of the file that `name`, just built, was read from."""
-    location = locate(name)
-    if location.card is not None and location.card.file.pinned:
-        return location.card.file.sha256
-    path = location.path
-    if path is None and location.remote is not None:
-        path = fetch(location.remote, offline=True)  # it is in the cache by now
-    return sha256_of(path) if path is not None else ""
+def _cards(name: str) -> tuple[Card, ...]:
+    """Those that `name` stands for, with their figures; none for a bare file."""
+    card = None if family_members(name) else locate(name).card
+    return family_members(name) if card is None else (card,)

@@ -13,6 +13,7 @@ import torch
 from restore_cli.degradations.mosaic import mosaic_to_sparse_rgb
 from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.errors import InputError, OutputError, UsageError
+from restore_cli.inference.levels import Models
 from restore_cli.inference.restorer import Restorer, naming
 from restore_cli.io import canvas
 from restore_cli.io.colour import from_srgb, is_of_tables, to_srgb
@@ -22,11 +23,10 @@ from restore_cli.io.paths import check_target, is_same_file
 from restore_cli.io.read import read_image
 from restore_cli.io.sensor import developed
 from restore_cli.io.write import write_image
-from restore_cli.models.build import build_model
 from restore_cli.options import Cfa, FinishOptions, Hints, RunOptions
 from restore_cli.tasks import TASKS, Task
 
-__all__ = ["check_mask_size", "restore", "restore_image"]
+__all__ = ["check_mask_size", "check_raw", "restore", "restore_image"]
 
 # Below this opacity a pixel's own colour cannot be recovered from the premultiplied one.
 FAINT = 1 / 1024
@@ -57,7 +57,7 @@ def restore(
         task: 'sr', 'denoise', 'deblur', 'derain', 'jpeg', 'demosaic' or 'weather'.
         model: card id, checkpoint file or hub address; the task's default if left out.
         scale: for 'sr', the enlargement.
-        sigma_255, quality_factor: what the model must be told.
+        sigma_255, quality_factor: what the model must be told; what it must and they do not say is estimated.
         cfa: for 'demosaic', the Bayer pattern: 'rggb', 'bggr', 'grbg' or 'gbrg'.
         strength, mask: how the result meets the input, see `FinishOptions`.
         overwrite: replace `target` if it exists.
@@ -80,10 +80,11 @@ def restore(
         check_target(Path(target), overwrite=overwrite)
     image = read_image(Path(source))
     grey_model = row.grey_model if image.is_grey else None
-    built = build_model(model or grey_model or row.default_model(scale), offline=offline, task=task)
-    row.check_scale(scale, built.network.scale, built.name)
+    name = model or grey_model or row.default_model(scale)
+    models = Models((name,), row, options, scale=scale, hints=hints, offline=offline)
+    settled = models.settle(image, hints, Path(source))
     finish = FinishOptions(strength, None if mask is None else Path(mask))
-    restored = restore_image(image, Restorer(built, options), row, hints, finish, name=str(source))
+    restored = restore_image(image, settled.restorer, row, settled.hints, finish, name=str(source))
     if target is not None:
         write_image(restored, Path(target), overwrite=overwrite)
     return restored
@@ -132,9 +133,9 @@ def _restored(image: Image, restorer: Restorer, task: Task, hints: Hints, finish
     size = (image.height * restorer.scale, image.width * restorer.scale)
     if task.input == "mosaic":
         pixels = _sparse_mosaic(image, image.sensor.cfa if image.sensor else hints.cfa)
-    elif image.sensor:
-        raise InputError("the picture is a camera raw, a mosaic of one channel.", "Run restore demosaic on it first.")
     else:
+        if image.sensor:
+            check_raw(task)
         pixels = to_srgb(image.pixels, image.icc_profile)
         if is_of_tables(image.icc_profile):
             restorer.note("Its colour profile is made of tables: it is kept, but the network takes it for sRGB.")
@@ -167,6 +168,12 @@ def _restored(image: Image, restorer: Restorer, task: Task, hints: Hints, finish
     # As large as before on paper.
     dpi = None if image.dpi is None else (image.dpi[0] * restorer.scale, image.dpi[1] * restorer.scale)
     return replace(image.with_pixels(canvas.contiguous(restored), alpha=alpha), dpi=dpi, sensor=None)
+
+
+def check_raw(task: Task) -> None:
+    """Raises InputError unless `task` takes camera raws."""
+    if task.input != "mosaic":
+        raise InputError("the picture is a camera raw, a mosaic of one channel.", "Run restore demosaic on it first.")
 
 
 def check_mask_size(mask: Path, size: tuple[int, int], picture: tuple[int, int]) -> None:

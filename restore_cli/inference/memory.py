@@ -93,8 +93,8 @@ def available_memory() -> int:
     What the system says is available, or less where a control group (a container, a batch system's job) has a
     limit of its own.
     """
-    available = int(psutil.virtual_memory().available)
-    return min([available, *_left_in_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))])
+    left = (group.left() for group in _groups_of_this_process())
+    return min([int(psutil.virtual_memory().available), *(each for each in left if each is not None)])
 
 
 def usable_memory() -> int:
@@ -254,20 +254,48 @@ class _Alive(TorchDispatchMode):
         self._bytes -= self._sizes.pop(key, 0)
 
 
-def _left_in_groups(membership: Path, root: Path) -> list[int]:
-    """Bytes left below the memory limit of each control group the process is in, version 2 or 1."""
+@dataclass(frozen=True)
+class _Group:
+    """A control group, version 2 or 1, by the files that tell of its memory; the last one's field of the file cache."""
+
+    limit: Path
+    usage: Path
+    stat: Path
+    cache_name: str
+
+    def left(self) -> int | None:
+        """Bytes below its limit; None where it has none."""
+        try:
+            limit, usage = self.limit.read_text().strip(), int(self.usage.read_text())
+            fields = dict(line.split() for line in self.stat.read_text().splitlines())
+        except (OSError, ValueError):
+            return None
+        if not limit.isdecimal():  # "max"
+            return None
+        # Pages of files are counted as used, and given back before anything is killed.
+        return max(0, int(limit) - usage + int(fields.get(self.cache_name, 0)))
+
+
+@cache
+def _groups_of_this_process() -> tuple[_Group, ...]:
+    """Those with a limit: asked once, for memory is asked about a few times a picture."""
+    return tuple(_limited_groups(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")))
+
+
+def _limited_groups(membership: Path, root: Path) -> list[_Group]:
+    """The control groups with a limit of memory that a process is in."""
     try:
         lines = membership.read_text().splitlines()
     except OSError:
         return []
-    left = []
+    found = []
     for line in lines:
         _, _, rest = line.partition(":")
         controllers, _, path = rest.partition(":")
         if controllers and "memory" not in controllers.split(","):
             continue
         base = root / "memory" if controllers else root
-        names = (
+        limit, usage, cache_name = (
             ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
             if controllers
             else ("memory.max", "memory.current", "inactive_file")
@@ -275,19 +303,5 @@ def _left_in_groups(membership: Path, root: Path) -> list[int]:
         group = base / path.lstrip("/")
         # In a container the path may be that outside, which is not to be seen inside.
         for place in (group, *(parent for parent in group.parents if parent.is_relative_to(base))):
-            room = _left_in_group(place, *names)
-            if room is not None:
-                left.append(room)
-    return left
-
-
-def _left_in_group(place: Path, limit_name: str, usage_name: str, cache_name: str) -> int | None:
-    try:
-        limit, usage = (place / limit_name).read_text().strip(), int((place / usage_name).read_text())
-        fields = dict(line.split() for line in (place / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
-        return None
-    if not limit.isdecimal():  # "max"
-        return None
-    # Pages of files are counted as used, and given back before anything is killed.
-    return max(0, int(limit) - usage + int(fields.get(cache_name, 0)))
+            found.append(_Group(place / limit, place / usage, place / "memory.stat", cache_name))
+    return [group for group in found if group.left() is not None]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -22,7 +23,7 @@ from restore_cli.inference.quality import estimated_quality
 from restore_cli.models.build import Model, build_model
 from restore_cli.models.registry import PLUG_AND_PLAY, Network
 from restore_cli.options import Hints, Precision, RunOptions
-from restore_cli.tasks import QUALITY_FACTOR, SIGMA
+from restore_cli.tasks import QUALITY_FACTOR, SIGMA, Conditioning
 from restore_cli.wrappers.crops import AveragedCrops
 from restore_cli.wrappers.ensemble import Ensemble
 from restore_cli.wrappers.local_stats import with_local_statistics
@@ -31,7 +32,7 @@ from restore_cli.wrappers.plug_and_play import MINIMUM_PX, PlugAndPlayDemosaic
 from restore_cli.wrappers.tile import Tiled, TilePolicy
 from restore_cli.wrappers.wne import NormalizationEquivariant
 
-__all__ = ["TWO_VIEWS_CHANNELS", "Observer", "Restorer", "hearing", "load_model", "naming"]
+__all__ = ["TWO_VIEWS_CHANNELS", "Heard", "Observer", "Restorer", "hearing", "load_model", "naming"]
 
 TWO_VIEWS_CHANNELS = 6
 # Sides of a tile in input pixels. A device that has less memory finds out and halves. Networks of
@@ -40,8 +41,23 @@ AUTO_TILE_PX = 1024
 AUTO_TILE_PX_UNKNOWN_REACH = 512
 
 
+@dataclass
+class Heard:
+    """What happened to one picture.
+
+    Attributes:
+        notes: what the observer was told, each once.
+        tile_px: side of the tiles it was cut into in the end; None where memory sufficed for those planned.
+        on_cpu: whether it was restored there because no tile of it fitted elsewhere.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    tile_px: int | None = None
+    on_cpu: bool = False
+
+
 _picture_name: ContextVar[str] = ContextVar("picture_name", default="")
-_heard: ContextVar[list[str] | None] = ContextVar("heard", default=None)
+_heard: ContextVar[Heard | None] = ContextVar("heard", default=None)
 
 
 @contextmanager
@@ -55,9 +71,9 @@ def naming(name: str) -> Iterator[None]:
 
 
 @contextmanager
-def hearing() -> Iterator[list[str]]:
-    """What is noted inside the block, in this thread; the observer hears it all the same."""
-    heard: list[str] = []
+def hearing() -> Iterator[Heard]:
+    """What happens inside the block, in this thread; the observer hears it all the same."""
+    heard = Heard()
     token = _heard.set(heard)
     try:
         yield heard
@@ -135,6 +151,11 @@ class Restorer:
         """Channels of the pictures it takes."""
         return self.model.network.channels
 
+    @property
+    def needs(self) -> Conditioning | None:
+        """What it must be told about a picture; None where it finds out by itself."""
+        return SIGMA if self.model.network.conditioning == "sigma" else None
+
     def __call__(
         self, picture: torch.Tensor, *, sigma_255: float | None = None, quality_factor: float | None = None
     ) -> torch.Tensor:
@@ -168,27 +189,33 @@ class Restorer:
                     raise
                 reason = error.message
             self.note(f"{reason} It is restored on the CPU instead of {self.device}.")
+            if (heard := _heard.get()) is not None:
+                heard.on_cpu, heard.tile_px = True, None
             restored = self._wrapped(torch.device("cpu"), Precision.FP32)(picture, **conditioning)
             return restored
 
-    def check(self, hints: Hints) -> None:
+    def check(self, hints: Hints, *, estimated: bool = False) -> None:
         """What can be said of `hints` before a picture is read.
+
+        Args:
+            hints: what the user knows.
+            estimated: a level that they do not say will be found out, picture by picture.
 
         Raises:
             UsageError: the network must be told something they do not say, or takes another number of views.
         """
-        self._check_levels(hints)
+        self._check_levels(hints, estimated=estimated)
         name, network = self.model.name, self.model.network
         if network.channels == TWO_VIEWS_CHANNELS and hints.second_view is None:
             raise UsageError(f"{name} takes two views of a scene.", "Add --second-view FILE.")
         if network.channels != TWO_VIEWS_CHANNELS and hints.second_view is not None:
             raise UsageError(f"{name} takes one view.", "Leave out --second-view, or name another --model.")
 
-    def _check_levels(self, hints: Hints) -> None:
+    def _check_levels(self, hints: Hints, *, estimated: bool = False) -> None:
         name, network = self.model.name, self.model.network
-        if network.conditioning == "sigma" and hints.sigma_255 is None:
+        if self.needs is SIGMA and hints.sigma_255 is None and not estimated:
             raise UsageError(f"{name} must be told the noise level.", "Add --sigma LEVEL (0 to 255, 25 is strong).")
-        unused = {SIGMA: network.conditioning != "sigma", QUALITY_FACTOR: "quality" not in network.accepts}
+        unused = {SIGMA: self.needs is not SIGMA, QUALITY_FACTOR: "quality" not in network.accepts}
         made_for_one_level = self.model.card is not None and self.model.card.level is not None
         for conditioning, is_unused in unused.items():
             if is_unused and not made_for_one_level and getattr(hints, conditioning.name) is not None:
@@ -253,9 +280,19 @@ class Restorer:
     def note(self, message: str) -> None:
         """Tell the observer, and whoever is `hearing`, something about the picture of `naming`."""
         name, heard = _picture_name.get(), _heard.get()
-        if heard is not None and message not in heard:
-            heard.append(message)
+        if heard is not None and message not in heard.notes:
+            heard.notes.append(message)
         self._observer.note(f"{name}: {message}" if name else message)
+
+    def cut_into(self, tile_px: int) -> None:
+        """From now on pictures are cut into tiles of exactly that side, such as memory sufficed for in another run."""
+        self.policy = replace(self.policy, tile_px=tile_px)
+        self._chain = self._wrapped(self.device, self.precision)
+
+    def _note_smaller_tiles(self, tile_px: int, reason: str) -> None:
+        self.note(f"Not enough memory ({reason}); starting over with tiles of {tile_px} pixels.")
+        if (heard := _heard.get()) is not None:
+            heard.tile_px = tile_px
 
     def _wrapped(self, device: torch.device, precision: Precision) -> nn.Module:
         facts, options = self.model.network, self._options
@@ -284,9 +321,7 @@ class Restorer:
                 self.policy,
                 facts.scale,
                 on_tile=self._observer.tiles,
-                on_retry=lambda tile_px, reason: self.note(
-                    f"Not enough memory ({reason}); starting over with tiles of {tile_px} pixels."
-                ),
+                on_retry=self._note_smaller_tiles,
                 shortage=shortage,
             )
         if self.wne:

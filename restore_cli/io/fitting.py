@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
 from restore_cli.io import colour, icc
-from restore_cli.io.canvas import by_rows
 from restore_cli.io.formats import OutputFormat
-from restore_cli.io.image import Image
+from restore_cli.io.image import FloatArray, Image
 
-__all__ = ["fitted"]
+__all__ = ["Fitting", "fitting"]
 
 _LIGHT = ("EXR", "HDR")
 _NEVER_GREY, _NEVER_GREY_WITH_ALPHA = ("WEBP",), ("AVIF", "HEIF")
 
 
-def fitted(image: Image, spec: OutputFormat, bit_depth: int) -> tuple[Image, tuple[float, ...]]:
-    """The picture as the format holds it.
+@dataclass(frozen=True)
+class Fitting:
+    """How a format holds a picture.
+
+    Attributes:
+        convert: some rows of its colours, (H, W, C) float32, as the format holds them.
+        channels: of what `convert` returns.
+        icc_profile: the one to state.
+        chromaticities: of the primaries and the white of its light (for OpenEXR).
+    """
+
+    convert: Callable[[FloatArray], FloatArray]
+    channels: int
+    icc_profile: bytes | None
+    chromaticities: tuple[float, ...] = icc.REC_709
+
+
+def fitting(image: Image, spec: OutputFormat, bit_depth: int) -> Fitting:
+    """What is done to a picture's rows on their way into a file, and what the file says of them.
 
     OpenEXR and HDR hold light. Light that goes to whole numbers gets sRGB's curve. A profile becomes sRGB where the
     format has no place for it: in floats nothing is lost by that, in whole numbers what lies outside sRGB is.
@@ -27,24 +44,26 @@ def fitted(image: Image, spec: OutputFormat, bit_depth: int) -> tuple[Image, tup
         image: what is to be written.
         spec: the format; `check_output_limits` has seen that it can hold the picture.
         bit_depth: of the file.
-
-    Returns:
-        The picture, its `icc_profile` the one to state, and the primaries and white of its light (for OpenEXR).
     """
-    profile = image.icc_profile
-    pixels = image.pixels
-    chromaticities: tuple[float, ...] = icc.REC_709
+    own, nothing = image.icc_profile, image.pixels[:0]  # of which alone is asked what becomes of the profile
+    channels = nothing.shape[2]
     if spec.name == "EXR":
-        pixels, chromaticities = colour.to_light(pixels, profile)
-        profile = None
-    elif spec.name in _LIGHT:
-        pixels, profile = colour.to_light(colour.to_srgb(pixels, profile), None)[0], None
-    elif not spec.profile:
-        pixels, profile = colour.to_srgb(pixels, profile), None
-    elif image.bit_depth == 32 > bit_depth:
-        pixels, profile = colour.displayable(pixels, profile)
+        return Fitting(lambda rows: colour.to_light(rows, own)[0], channels, None, colour.to_light(nothing, own)[1])
+    if spec.name in _LIGHT:
+        return Fitting(lambda rows: colour.to_light(colour.to_srgb(rows, own), None)[0], channels, None)
+
+    def convert(rows: FloatArray) -> FloatArray:
+        if not spec.profile:
+            return colour.to_srgb(rows, own)
+        return colour.displayable(rows, own)[0] if image.bit_depth == 32 > bit_depth else rows
+
+    stated = own if spec.profile else None
+    if image.bit_depth == 32 > bit_depth:
+        stated = colour.displayable(nothing, stated)[1]
     never_grey = spec.name in _NEVER_GREY or (image.alpha is not None and spec.name in _NEVER_GREY_WITH_ALPHA)
-    if image.is_grey and never_grey:
-        pixels = by_rows(lambda rows: np.repeat(rows, 3, axis=2), colour.to_srgb(pixels, profile))
-        profile = None if icc.profile_space(profile) == "GRAY" else profile
-    return replace(image, pixels=pixels, icc_profile=profile), chromaticities
+    if not (image.is_grey and never_grey):
+        return Fitting(convert, channels, stated)
+    of_grey = icc.profile_space(stated) == "GRAY"
+    return Fitting(
+        lambda rows: np.repeat(colour.to_srgb(convert(rows), stated), 3, axis=2), 3, None if of_grey else stated
+    )

@@ -151,11 +151,13 @@ def open_jxl(stream: BinaryIO) -> Opened:
         peak = 1.0 if values.dtype.kind == "f" else float(np.iinfo(values.dtype).max)
         depth = 32 if values.dtype.kind == "f" else 8 * values.dtype.itemsize
         mode = {"L;16": "I;16", "L;32f": "F"}.get(mode, mode)
-        return Samples(values, values.shape[2] in (2, 4), peak, depth, mode, lossless=lossless)
+        has_alpha = values.shape[2] in (2, 4)
+        return Samples(values, has_alpha, peak, depth, mode, lossless=lossless, icc=_profile(data))
 
     content = dict(reversed(boxes))
     exif = content.get(b"Exif", b"")[4:]  # after the offset of its beginning, which is 0 in practice
-    metadata = Metadata(_profile(data), bare_exif(exif), content.get(b"xml ") or None, orientation=header.orientation)
+    # The profile comes with the pixels: the library tells it only of what it has decoded.
+    metadata = Metadata(exif=bare_exif(exif), xmp=content.get(b"xml ") or None, orientation=header.orientation)
     return Opened(height, width, decode, metadata)
 
 

@@ -73,6 +73,7 @@ class Samples:
         lossless: as in `Image`.
         is_upright: whether the decoder has applied the orientation already.
         sensor: for the mosaic of a camera raw.
+        icc: colour profile, where the pixels must be decoded to learn it.
     """
 
     values: NDArray[Any]
@@ -84,6 +85,7 @@ class Samples:
     lossless: bool = True
     is_upright: bool = False
     sensor: Sensor | None = None
+    icc: bytes | None = None
 
 
 @dataclass(frozen=True)

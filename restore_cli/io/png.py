@@ -40,7 +40,7 @@ from restore_cli.io.png_chunks import (
     container,
     read_chunks,
 )
-from restore_cli.io.png_rows import decode_rows, is_large, write_rows
+from restore_cli.io.png_rows import LEVEL, decode_rows, is_large, write_rows
 
 __all__ = ["open_png", "write_png"]
 
@@ -245,13 +245,13 @@ def _encoded(values: NDArray[Any]) -> bytes:
         import cv2
 
         order = [2, 1, 0, 3][: values.shape[2]] if values.shape[2] > 1 else [0]
-        encoded: bytes = cv2.imencode(".png", values[..., order], [cv2.IMWRITE_PNG_COMPRESSION, 6])[1].tobytes()
+        encoded: bytes = cv2.imencode(".png", values[..., order], [cv2.IMWRITE_PNG_COMPRESSION, LEVEL])[1].tobytes()
         return encoded
     if values.dtype == np.uint16:
         # OpenCV has no grey with alpha. To filters and compression two samples of 16 bits are four of 8.
         values = np.ascontiguousarray(values.astype(">u2")).view(np.uint8)
     buffer = io.BytesIO()
-    PillowImage.fromarray(values[..., 0] if values.shape[2] == 1 else values).save(buffer, "PNG")
+    PillowImage.fromarray(values[..., 0] if values.shape[2] == 1 else values).save(buffer, "PNG", compress_level=LEVEL)
     return buffer.getvalue()
 
 

@@ -64,7 +64,8 @@ class Provenance:
         settings: every option that decides the result, as `restore_cli.batch.settings` writes and reads them.
         created: when, UTC, as in '2026-11-21T08:30:00Z'.
         companions: the other pictures that took part, by option: 'mask', 'second_view'.
-        environment: what else the last bit may depend on: versions of libraries, the processor, threads.
+        environment: what else the last bit may depend on: versions of libraries, the processor, threads, and the
+            side of the tiles where memory did not suffice for those planned.
         frame: which of the input's several pictures, from 0; None for the first, or the only one.
         notes: what was reported on the way, such as smaller tiles for want of memory.
         tool: the program's name.

@@ -7,7 +7,7 @@ import importlib
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,9 +20,27 @@ from restore_cli.io.formats import READABLE_SUFFIXES, sniff
 from restore_cli.io.image import FloatArray, Image
 from restore_cli.io.opened import Metadata, Opened, PictureError, Samples, check_claim
 
-__all__ = ["READABLE_SUFFIXES", "read_header", "read_image", "read_metadata", "read_size"]
+__all__ = ["READABLE_SUFFIXES", "Header", "read_header", "read_image", "read_metadata", "read_size"]
 
 _GET_IT_AGAIN = "Copy or download it again."
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a file says before its picture; what follows may yet be damaged.
+
+    Attributes:
+        format: as `sniff` names it; RAW for camera raws that look like a TIFF, too.
+        height, width: of the picture, upright.
+        frames: how many pictures the file holds.
+        metadata: as stored.
+    """
+
+    format: str
+    height: int
+    width: int
+    frames: int
+    metadata: Metadata
 
 
 def read_image(path: Path, frame: int = 0) -> Image:
@@ -46,8 +64,8 @@ def read_image(path: Path, frame: int = 0) -> Image:
         return _image(opened, opened.decode(), name)
 
 
-def read_size(path: Path, frame: int = 0) -> tuple[int, int]:
-    """(height, width) after orientation, from the header alone: what follows it may yet be damaged.
+def read_header(path: Path, frame: int = 0) -> Header:
+    """Size, metadata and number of pictures.
 
     Args:
         path, frame: as for `read_image`.
@@ -58,26 +76,19 @@ def read_size(path: Path, frame: int = 0) -> tuple[int, int]:
     with _stream_of(path) as (stream, name), _explained(path):
         opened = open_picture(stream, name, frame)
         turned = _orientation(opened) >= 5
-        return (opened.width, opened.height) if turned else (opened.height, opened.width)
+        height, width = (opened.width, opened.height) if turned else (opened.height, opened.width)
+        return Header(name, height, width, opened.frames, opened.metadata)
+
+
+def read_size(path: Path, frame: int = 0) -> tuple[int, int]:
+    """(height, width) after orientation; as `read_header`."""
+    header = read_header(path, frame)
+    return header.height, header.width
 
 
 def read_metadata(path: Path) -> Metadata:
-    """What the file says about its picture, as stored, from the header alone.
-
-    Raises:
-        InputError: as `read_image`.
-    """
+    """What the file says about its picture, as stored; as `read_header`."""
     return read_header(path).metadata
-
-
-def read_header(path: Path) -> Opened:
-    """Size, metadata and number of pictures; its `decode` is of no use any more, for the file is closed.
-
-    Raises:
-        InputError: as `read_image`.
-    """
-    with _stream_of(path) as (stream, name), _explained(path):
-        return open_picture(stream, name)
 
 
 # Imported on use: listing commands and `--help` need none of these.
@@ -207,7 +218,7 @@ def _image(opened: Opened, samples: Samples, name: str) -> Image:
         bit_depth=samples.bit_depth,
         source_format=name,
         source_mode=samples.mode,
-        icc_profile=stored.icc if samples.keeps_profile else None,
+        icc_profile=(samples.icc or stored.icc) if samples.keeps_profile else None,
         exif=metadata.upright_exif(stored.exif, orientation != 1) if stored.exif else None,
         xmp=metadata.upright_xmp(stored.xmp) if stored.xmp else None,
         dpi=(float(dpi[0]), float(dpi[1])) if dpi and min(dpi) > 0 else None,

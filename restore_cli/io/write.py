@@ -7,7 +7,7 @@ import errno
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from restore_cli.io.image import Image
 from restore_cli.io.opened import Metadata, PictureError
 from restore_cli.io.quantise import dithered, quantise
 from restore_cli.options import Encoding
+
+if TYPE_CHECKING:
+    from restore_cli.io.fitting import Fitting
 
 __all__ = ["WRITABLE_FORMATS", "OutputFormat", "check_output_limits", "format_for", "write_image"]
 
@@ -109,15 +112,15 @@ def _explained(path: Path, shown: str) -> Iterator[None]:
 
 def _encode(image: Image, spec: OutputFormat, encoding: Encoding) -> bytes | Callable[[BinaryIO], None]:
     """The file's bytes, or what writes them where the format lets that be done by rows."""
-    from restore_cli.io.fitting import fitted
+    from restore_cli.io.fitting import fitting
 
     has_alpha = image.alpha is not None and spec.alpha
     bit_depth = spec.depth_for(encoding.bit_depth.bits if encoding.bit_depth else image.bit_depth)
-    image, chromaticities = fitted(image, spec, bit_depth)
-    samples = _samples(image, bit_depth, has_alpha)
+    held = fitting(image, spec, bit_depth)
+    samples = _samples(image, held, bit_depth, has_alpha)
     strip, quality = encoding.strip, encoding.quality
     metadata = Metadata(
-        icc=image.icc_profile,
+        icc=held.icc_profile,
         exif=meta.sized_exif(image.exif, image.height, image.width, image.dpi) if image.exif and not strip else None,
         xmp=image.xmp if not strip else None,
         dpi=image.dpi,
@@ -140,7 +143,7 @@ def _encode(image: Image, spec: OutputFormat, encoding: Encoding) -> bytes | Cal
         from restore_cli.io.exr import HALF_MODE, encode_exr
 
         half = image.source_mode.endswith(HALF_MODE) and encoding.bit_depth is None
-        return encode_exr(samples, has_alpha, metadata, chromaticities, half)
+        return encode_exr(samples, has_alpha, metadata, held.chromaticities, half)
     if spec.name == "HDR":
         from restore_cli.io.hdr import encode_hdr
 
@@ -167,15 +170,15 @@ def _encode(image: Image, spec: OutputFormat, encoding: Encoding) -> bytes | Cal
     return pillow.encode_webp(samples, metadata, lossy)
 
 
-def _samples(image: Image, bit_depth: int, has_alpha: bool) -> NDArray[Any]:
+def _samples(image: Image, held: Fitting, bit_depth: int, has_alpha: bool) -> NDArray[Any]:
     """(H, W, C) as the file holds them, alpha last; it is never dithered, or a constant one would not stay so."""
-    planes = [image.pixels] if image.alpha is None or not has_alpha else [image.pixels, image.alpha[..., None]]
-    shape = (image.height, image.width, sum(plane.shape[2] for plane in planes))
+    alpha = image.alpha[..., None] if has_alpha and image.alpha is not None else None
+    shape = (image.height, image.width, held.channels + (alpha is not None))
     samples = canvas.empty(shape, np.float32 if bit_depth == 32 else np.uint16 if bit_depth > 8 else np.uint8)
     loses_depth = bit_depth == 8 < image.bit_depth
     wrong = 0
     for rows in canvas.bands(image.height, 4 * shape[1] * shape[2]):
-        parts = [plane[rows] for plane in planes]
+        parts = [held.convert(image.pixels[rows])] + ([] if alpha is None else [alpha[rows]])
         wrong += sum(int(part.size - np.isfinite(part).sum()) for part in parts)
         if not wrong:
             rounded = [dithered(parts[0], rows.start) if loses_depth else quantise(parts[0], bit_depth)]

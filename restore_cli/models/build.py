@@ -27,7 +27,16 @@ from restore_cli.models.terms import check_commercial
 from restore_cli.wrappers.ensemble import Average
 from restore_cli.wrappers.pad import Padded, SizeRule
 
-__all__ = ["HUB_PREFIX", "Model", "average_models", "build_model", "for_task", "load_network", "locate"]
+__all__ = [
+    "HUB_PREFIX",
+    "Model",
+    "average_models",
+    "build_model",
+    "for_task",
+    "load_network",
+    "locate",
+    "weights_sha256",
+]
 
 HUB_PREFIX = "hf:"
 MODEL_SUFFIXES = (".pth", ".pt", ".ckpt", ".safetensors", ".bin")
@@ -117,6 +126,12 @@ def build_model(
         if str(path) in error.message:
             raise
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+
+
+def weights_sha256(spec: str) -> str:
+    """Of the file that `spec`, which has been built before, was read from."""
+    location = locate(spec)
+    return sha256_of(location.path or fetch(_required(location.remote), offline=True))
 
 
 def for_task(model: Model, task: str | None) -> Model:

@@ -108,8 +108,7 @@ def choose(
         task: a row of `restore_cli.tasks`.
         scale: enlargement; None takes the task's first.
         grey: for grey pictures, where the task has a model of their own.
-        hints: what is known of the pictures, or has been estimated: a network that must be told the noise level
-            is chosen only where it is known.
+        hints: what is known of all pictures; where a network must be told more, that is estimated of each.
         device: 'cpu', or anything else for an accelerator.
         policy: see the module.
         asked_by: who asked for the policy, an option or what `settled_policy` says; for the reason.
@@ -168,16 +167,15 @@ def _ranked(need: _Need) -> Iterator[str]:
     if name == "sr":
         # DAT's published figures are the highest here of models without doubts, but a CPU takes minutes over it.
         yield from (f"swinir-m-sr-x{need.scale}", f"dat-sr-x{need.scale}")[:: 1 if slow else -1]
-    elif name == "denoise" and hints.sigma_255 is not None:
-        if grey:
-            yield "drunet-grey"
-        else:
-            if not slow:
-                yield from _of_the_level("swinir-denoise-color", hints)
-            yield "drunet-color"
-    elif name == "denoise" and not grey:
-        # Nothing is known of the noise: that of a camera is the likeliest.
-        yield from ("nafnet-sidd-width32", "nafnet-sidd-width64")[:: 1 if slow else -1]
+    elif name == "denoise" and grey:
+        yield "drunet-grey"
+    elif name == "denoise":
+        if hints.sigma_255 is None:
+            # Nothing is known of the noise: that of a camera is the likeliest.
+            yield from ("nafnet-sidd-width32", "nafnet-sidd-width64")[:: 1 if slow else -1]
+        elif not slow:
+            yield from _of_the_level("swinir-denoise-color", hints)
+        yield "drunet-color"
     elif name == "deblur":
         yield from ("nafnet-gopro-width32", "nafnet-gopro-width64")[:: 1 if slow else -1]
     elif name == "derain":

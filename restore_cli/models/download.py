@@ -108,14 +108,15 @@ def fetch(file: HubFile | Download, *, offline: bool = False, progress: Progress
         raise refusals[0]
     if offline and find(file) is None:
         raise _offline_miss(file)
+    shown = _named(progress, file.card.id)
     for place in file.places:
         try:
             if isinstance(place, HubFile):
-                path = hub.fetch(place, offline=offline, progress=progress)
+                path = hub.fetch(place, offline=offline, progress=shown)
             elif offline:
                 continue
             else:
-                path = fetch_web(place, progress=progress)
+                path = fetch_web(place, progress=shown)
             return path if file.sha256 else _pinned(file, path, place.address)
         except DownloadError as error:
             refusals.append(error)
@@ -133,6 +134,11 @@ def forget(download: Download) -> int:
         freed += path.stat().st_size
         _discard(path)
     return freed
+
+
+def _named(progress: Progress | None, card_id: str) -> Progress | None:
+    """The bar of a model, by its name rather than its file's."""
+    return None if progress is None else lambda description, total_bytes: progress(card_id, total_bytes)
 
 
 def _copies(download: Download) -> Iterator[Path]:

@@ -197,7 +197,7 @@ def _download(file: HubFile, progress: Progress | None, *, fallback: bool) -> Pa
         )
     place: dict[str, Any] = {"repo_type": file.repo_type, "revision": file.revision, "endpoint": endpoint()}
     place |= {"repo_id": file.repo_id, "filename": file.filename}
-    with _no_client_warnings():
+    with no_client_warnings():
         if not fallback:
             # With no copy to fall back on, the client knocks at a dead server for 23 seconds. Once will do;
             # an answer, even a refusal, is for the download to deal with.
@@ -208,7 +208,7 @@ def _download(file: HubFile, progress: Progress | None, *, fallback: bool) -> Pa
 
 
 @contextmanager
-def _no_client_warnings() -> Iterator[None]:
+def no_client_warnings() -> Iterator[None]:
     """Keep "trying to resume" and its like off stderr, where they would tear a progress bar."""
 
     def passes(record: logging.LogRecord) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from restore_cli.errors import DownloadError
 from restore_cli.models.card import Card
-from restore_cli.models.hub import endpoint, endpoint_shown, is_offline
+from restore_cli.models.hub import endpoint, endpoint_shown, is_offline, no_client_warnings
 
 __all__ = ["Found", "matching", "search_hub"]
 
@@ -53,13 +53,15 @@ def search_hub(words: str, limit: int) -> list[Found]:
     if is_offline():
         raise DownloadError("The hub is not searched: HF_HUB_OFFLINE is set.", "Unset it.")
     from httpx2 import HTTPError, InvalidURL
-    from huggingface_hub import HfApi
+    from huggingface_hub import HfApi, get_session
     from huggingface_hub.errors import HfHubHTTPError
 
+    hub = HfApi(endpoint=endpoint(), token=False)
     try:
-        models = list(
-            HfApi(endpoint=endpoint(), token=False).list_models(search=words, limit=limit, full=True, sort="downloads")
-        )
+        with no_client_warnings():
+            # The client knocks at a dead server for half a minute. Once will do; any answer is one.
+            get_session().head(endpoint())
+            models = list(hub.list_models(search=words, limit=limit, full=True, sort="downloads"))
     except HfHubHTTPError as error:
         raise _failed(f"answered HTTP {error.response.status_code}") from error
     except (HTTPError, InvalidURL, OSError, ValueError) as error:

@@ -35,6 +35,9 @@ PRELOADED = [
 ]
 
 
+ENDLESS_SECONDS = 120
+
+
 @dataclass
 class Kills:
     """What was counted."""
@@ -96,7 +99,11 @@ def _run(folder: Path, model: Path, target: str, kill_at: int | None = None) -> 
     process = context.Process(target=_child, args=(folder, command, kill_at, sender))
     process.start()
     sender.close()
-    process.join()
+    process.join(ENDLESS_SECONDS)
+    if process.is_alive():
+        process.kill()
+        process.join()
+        raise AssertionError(f"no end after {ENDLESS_SECONDS} s: {(folder / 'said').read_text()[-300:]}")
     assert process.exitcode is not None
     calls = receiver.recv() if process.exitcode == 0 else 0
     return process.exitcode, calls, (folder / "said").read_text()

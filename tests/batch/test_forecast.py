@@ -8,8 +8,10 @@ from pathlib import Path
 import pytest
 
 import restore_cli.batch.forecast
+import restore_cli.batch.pipeline
 from restore_cli.batch.forecast import (
     TYPICAL_BYTES,
+    TYPICAL_BYTES_OF_LOSSY,
     Preview,
     Room,
     check_room,
@@ -20,6 +22,7 @@ from restore_cli.batch.forecast import (
     seconds_for,
 )
 from restore_cli.batch.manifest import Manifest, Standing
+from restore_cli.batch.pipeline import BYTES_A_PIXEL, MOST_FILES, waiting_bytes
 from restore_cli.batch.plan import Job
 from restore_cli.batch.settings import Settings
 from restore_cli.errors import OutputError
@@ -57,16 +60,43 @@ def test_each_job_is_foretold_in_order_and_nothing_is_written(settings, job, tmp
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_memory_is_that_of_the_most_demanding_picture_that_is_planned(settings, job):
+def test_memory_is_that_of_the_most_demanding_picture_and_of_those_read_and_written_meanwhile(settings, job):
     work = settings.open()
     previews = forecast([job("a.png"), job("large.png", samples=values(90, 90)), job("lost.png")], work)
     small, large, lost = previews
     failing = dataclasses.replace(lost, status="would fail", height=10**4, width=10**4)
-    assert memory_for([small, large, failing], work) == memory_for([large], work) != memory_for([small], work)
+    alone = memory_for([large], work)
+    assert memory_for([large, failing], work) == alone != memory_for([small], work)
+    both = memory_for([small, large, failing], work)
+    assert both == dataclasses.replace(alone, host_bytes=alone.host_bytes + BYTES_A_PIXEL * 5 * 20 * 24)
+
+
+def test_no_more_pictures_are_counted_than_are_in_hand_at_once(monkeypatch):
+    monkeypatch.setattr(restore_cli.batch.pipeline, "pixels_ahead", lambda: 1000)
+    assert waiting_bytes([300]) == 0
+    assert waiting_bytes([300, 500, 100]) == BYTES_A_PIXEL * 400
+    assert waiting_bytes([300, 500, 400]) == BYTES_A_PIXEL * 500
+    assert waiting_bytes([300, 5000]) == 0  # that one is alone
+    assert waiting_bytes([1] * 100) == BYTES_A_PIXEL * (MOST_FILES - 1)
 
 
 def test_every_format_for_results_has_a_typical_size():
-    assert set(TYPICAL_BYTES) == set(WRITABLE_FORMATS)
+    assert set(TYPICAL_BYTES) == set(TYPICAL_BYTES_OF_LOSSY) == set(WRITABLE_FORMATS)
+
+
+def test_what_was_lossy_is_not_kept_as_if_it_were_not(settings, job):
+    work = settings.open()
+    (from_png,) = forecast([job("a.png", "a.webp")], work)
+    (from_jpeg,) = forecast([job("b.jpg", "b.webp")], work)
+    (asked,) = forecast([job("c.png", "c.webp")], dataclasses.replace(work, encoding=Encoding(quality=80)))
+    assert from_jpeg.file_bytes == asked.file_bytes < from_png.file_bytes / 2
+
+
+def test_floats_take_what_floats_take_whatever_depth_was_asked_for(settings, job):
+    work = settings.open()
+    for encoding in (Encoding(), Encoding(bit_depth=BitDepth.FLOAT)):
+        (preview,) = forecast([job("a.png", "a.exr")], dataclasses.replace(work, encoding=encoding))
+        assert preview.file_bytes == round(4 * 20 * 24 * TYPICAL_BYTES["EXR"])
 
 
 def test_what_was_done_before_is_not_planned_again(settings, job, tmp_path):

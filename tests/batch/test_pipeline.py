@@ -57,6 +57,39 @@ def test_outcomes_come_in_order_and_are_those_of_one_file_after_another(work, jo
             assert np.array_equal(read(job.target), read(twin.target))
 
 
+def test_no_thread_begins_once_there_are_pictures(work, jobs, monkeypatch):
+    """One that finds no memory to begin in would never be there, and `Thread.start` waits until it is."""
+    events, real_start, real_load = [], threading.Thread.start, restore_cli.batch.pipeline.load
+
+    def start(thread):
+        events.append("thread")
+        real_start(thread)
+
+    def load(job, work):
+        events.append("picture")
+        return real_load(job, work)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    monkeypatch.setattr(restore_cli.batch.pipeline, "load", load)
+    assert [outcome.status for outcome in run_jobs(jobs(12), work)] == ["done"] * 12
+    assert events == ["thread"] * 8 + ["picture"] * 12
+
+
+def test_a_thread_that_cannot_be_started_ends_the_batch_at_once(work, jobs, monkeypatch):
+    real_start, started = threading.Thread.start, []
+
+    def start(thread):
+        if len(started) == 2:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        real_start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    with pytest.raises(RuntimeError, match="new thread"):
+        next(run_jobs(jobs(1), work))
+    assert len(started) == 2 and not any(thread.is_alive() for thread in started)
+
+
 @pytest.mark.parametrize("slow", ["read_image", "restore_image", "write_image"])
 def test_no_more_is_in_memory_than_the_pixels_allowed_whatever_is_slowest(work, jobs, monkeypatch, slow):
     """What a picture and its result take, counted from before it is read until after it is written."""

@@ -2,19 +2,23 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+import restore_cli.batch.run
 from restore_cli.batch.plan import Job
 from restore_cli.batch.run import check_job, restore_file
 from restore_cli.batch.work import Outcome, Work
 from restore_cli.errors import InputError, OutputError
 from restore_cli.evaluation.pairs import References
 from restore_cli.evaluation.protocol import Scores
+from restore_cli.inference.memory import MemoryEstimate
 from restore_cli.inference.restorer import Restorer
 from restore_cli.io.paths import Source
 from restore_cli.models.build import build_model
 from restore_cli.options import Existing, FinishOptions, Hints, RunOptions
 from restore_cli.tasks import TASKS
+from tests.io.helpers import dng, needs
 from tests.pictures import values, write
 
 
@@ -45,7 +49,8 @@ def test_an_existing_result_fails_is_skipped_or_is_replaced(work, tmp_path, exis
 def test_checking_a_job_reads_headers_only(work, tmp_path):
     source = write(tmp_path / "in.jpg", values(60, 70))
     source.write_bytes(source.read_bytes()[:-100])
-    assert check_job(job(source, tmp_path / "out.png"), work()) == (60, 70)
+    header = check_job(job(source, tmp_path / "out.png"), work())
+    assert (header.format, header.height, header.width) == ("JPEG", 60, 70)
     outcome = restore_file(job(source, tmp_path / "out.png"), work())
     assert outcome.status == "failed" and "cut short" in outcome.message
 
@@ -60,6 +65,23 @@ def test_checking_a_job_writes_nothing_and_refuses_a_lost_mask_or_reference(work
         twin = job(tmp_path / "in.png", tmp_path / "in.png")
         check_job(twin, work(existing=Existing.OVERWRITE, references=References(tmp_path / "in.png")))
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_camera_raw_is_refused_before_it_is_decoded_unless_mosaics_are_wanted(work, tmp_path):
+    needs("RAW")
+    raw = dng(tmp_path / "a.dng", np.full((24, 32), 5000, np.uint16))
+    with pytest.raises(InputError, match=r"a.dng: .*camera raw") as refused:
+        check_job(job(raw, tmp_path / "out.png"), work())
+    assert "restore demosaic" in refused.value.hint
+    assert check_job(job(raw, tmp_path / "out.png"), work("demosaic")).format == "RAW"
+
+
+def test_memory_is_foretold_of_the_formats_read_and_written(work, tmp_path, monkeypatch):
+    """A JPEG is decoded as a whole, a TIFF by rows."""
+    asked, nothing = [], MemoryEstimate(0, 0, 0)
+    monkeypatch.setattr(restore_cli.batch.run, "estimate", lambda *_, **formats: asked.append(formats) or nothing)
+    check_job(job(write(tmp_path / "in.jpg", values(60, 70)), tmp_path / "out.tiff"), work())
+    assert asked == [{"source_format": "JPEG", "target_format": "TIFF"}]
 
 
 def test_a_record_holds_what_applies_and_nothing_else(tmp_path):

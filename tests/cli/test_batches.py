@@ -158,9 +158,9 @@ def test_a_picture_for_which_there_is_no_memory_fails_alone_and_before_the_work(
         memory, "available_memory", lambda: 10**5 if getattr(of_this_thread, "is_large", False) else real()
     )
 
-    def estimate(restorer, height, width, channels):
+    def estimate(restorer, height, width, channels, **formats):
         of_this_thread.is_large = height == 300
-        return memory.estimate(restorer, height, width, channels)
+        return memory.estimate(restorer, height, width, channels, **formats)
 
     monkeypatch.setattr(restore_cli.batch.run, "estimate", estimate)
     lines = batch(code=1)

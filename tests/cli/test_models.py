@@ -14,12 +14,12 @@ import pytest
 
 from restore_cli.cli._catalogue import card_page, catalogue_page, parse_size
 from restore_cli.errors import UsageError
-from restore_cli.models.catalog import read_catalog
+from restore_cli.models.catalog import find_card, read_catalog
 from restore_cli.models.download import Download, find
 from restore_cli.models.lock import lock_path, read_pins
 from restore_cli.tasks import TASKS
 from tests.catalogue import CONTENT, REPO, catalogue, impatient
-from tests.pictures import write
+from tests.pictures import values, write
 
 __all__ = ["catalogue", "impatient"]
 TOKEN = "hf_NotToBeSeenAnywhere"
@@ -41,10 +41,25 @@ def test_the_list_fits_the_window_and_shows_every_model_of_every_task(width):
         assert len(shown) == len(card.tasks)
         for line in shown:
             assert line.startswith("=" if card.embedded else "+" if card.id == "drunet-color" else " ")
-            assert ("*" in line.split("  ")[-2] or " * " in line) == (not card.licence.commercial)
+            assert (" *" in line) == (not card.licence.commercial)
             assert (line[1] == "?") == (not card.file.pinned and card.id != "drunet-grey")
             told = "pinned" if card.id == "drunet-grey" else card.file.sha256[:8]
-            assert (f"  {told}  " in f"{line}  ") == (width >= 120)
+            assert (f"  {told}  " in f"{line}  ") == (width == 200)
+
+
+def test_no_description_ends_inside_brackets_or_in_the_middle_of_a_hubs_models_line():
+    for width in (80, 120):
+        for line in catalogue_page(list(read_catalog().values()), (), {}, width):
+            assert line.count("(") == line.count(")")
+            assert not line.endswith("...") or line.startswith("=")
+
+
+def test_what_must_be_told_is_said_where_the_task_does_not_tell_it():
+    page = "\n".join(catalogue_page(list(read_catalog().values()), (), {}, None))
+    denoise, demosaic = page.partition("denoise: ")[2].partition("deblur: ")[0], page.partition("demosaic: ")[2]
+    assert "any noise level (needs --sigma, or estimates it)" in denoise
+    assert "--sigma" not in demosaic
+    assert "-n swinir-jpeg-color takes the checkpoint nearest to the level" in page
 
 
 def test_at_200_columns_the_published_figure_is_there(restore):
@@ -75,7 +90,8 @@ def test_on_a_terminal_the_list_is_as_wide_as_it(tmp_path, columns):
     os.close(ours)
     process.communicate()
     widths = [len(line) for line in shown.decode().replace("\r", "").splitlines()]
-    assert process.returncode == 0 and columns - 20 < max(widths) <= columns
+    assert process.returncode == 0
+    assert {100: 80, 200: 120}[columns] < max(widths) <= columns
 
 
 def test_off_a_terminal_nothing_is_shortened(restore):
@@ -345,6 +361,18 @@ def test_a_checkpoint_on_the_hub_is_pinned_to_commit_and_content(restore, weight
     catalogue.machine("there")
     assert restore("models", "import", "stick").exit_code == 0
     assert restore("models", "verify", "net").exit_code == 0
+
+
+def test_a_denoiser_is_added_as_the_demosaicker_it_can_be(restore, catalogue, tmp_path):
+    import torch
+    from spandrel.architectures.DRUNet.__arch.network_unet import DRUNet
+
+    torch.save(DRUNet(in_nc=4, out_nc=3, nc=[8, 8, 8, 8], nb=2).state_dict(), tmp_path / "net.pth")
+    result = restore("models", "add", "net.pth", "--task", "demosaic")
+    assert result.exit_code == 0, result.stderr
+    assert find_card("net").conditioning == "blind"
+    write(tmp_path / "mosaic.png", values(20, 24, 1))
+    assert restore("demosaic", "mosaic.png", "-n", "net").exit_code == 0
 
 
 def test_what_makes_no_picture_or_fits_no_task_is_not_added(restore, refused, weights, catalogue, tmp_path):

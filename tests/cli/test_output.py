@@ -137,7 +137,7 @@ def test_an_interrupt_before_the_first_file_is_one_line_too(refused, weights, tm
     def interrupt(*arguments, **options):
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("restore_cli.batch.settings.build_model", interrupt)
+    monkeypatch.setattr("restore_cli.inference.levels.build_model", interrupt)
     write(tmp_path / "a.png")
     assert refused("denoise", "a.png", "-n", weights["x1"], code=130) == "error: interrupted."
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image, PngImagePlugin
 
+from restore_cli.batch.redo import compare
+from restore_cli.inference.memory import TileMemory
 from restore_cli.io.provenance import embed, find
 from restore_cli.io.read import read_image, read_metadata
 from tests.pictures import read, values, write
@@ -171,6 +173,37 @@ def test_what_went_wrong_on_the_way_is_recorded(restore, weights, tmp_path, monk
     assert f"  noted       {note}" in restore("show", "out.png").stdout.splitlines()
     result = restore("redo", "out.png", "--check", "-n", weights["x1"])
     assert result.stdout == "out.png: same\n" and f"the first run noted: {note}" in result.stderr
+
+
+def test_redo_cuts_as_small_as_memory_once_sufficed_for(restore, weights, tmp_path, monkeypatch):
+    write(tmp_path / "in.png", values(70, 90, bits=16))
+    # Without an overlap every seam shows.
+    command = ("denoise", "in.png", "-n", weights["x1"], "--tile-overlap", "0", "-o")
+    assert restore(*command, "plenty.png").exit_code == 0
+    with monkeypatch.context() as crowded:
+        crowded.setattr(TileMemory, "shortage", lambda self, shape: "none is left" if max(shape[2:]) > 24 else "")
+        result = restore(*command, "short.png")
+        assert result.exit_code == 0 and "tiles of 22 pixels" in result.stderr
+    assert not compare(tmp_path / "short.png", tmp_path / "plenty.png").same_pixels
+    assert find(tmp_path / "short.png").environment["tile_px"] == "22"
+    result = restore("redo", "short.png", "-n", weights["x1"])
+    assert result.stdout == "short.png: same\n"
+    assert (tmp_path / "short_redo.png").read_bytes() == (tmp_path / "short.png").read_bytes()
+    assert restore("redo", "plenty.png", "-n", weights["x1"], "--check").stdout == "plenty.png: same\n"
+
+
+def test_what_a_device_had_no_memory_for_is_repeated_where_it_was_done(restore, weights, tmp_path):
+    write(tmp_path / "in.png")
+    assert restore("denoise", "in.png", "-n", weights["x1"]).exit_code == 0
+    made = tmp_path / "in_denoise.png"
+    step = find(made)
+    assert "device" not in step.settings["run"]  # or the same picture would be another file by --devices cpu,cpu
+    run = {**step.settings["run"], "precision": "bf16"}
+    _say(made, replace(step, settings={**step.settings, "run": run}))
+    assert "same pixels" in restore("redo", made.name, "-n", weights["x1"], "--check").stdout
+    _say(made, replace(step, device="cuda:99"))
+    result = restore("redo", made.name, "-n", weights["x1"], "--check")
+    assert "same pixels" in result.stdout and "device was cuda:99, is " in result.stderr
 
 
 def test_redo_refuses_an_input_or_a_model_that_is_another(refused, made, weights, tmp_path):

@@ -4,6 +4,7 @@ from PIL import Image as PillowImage
 
 from restore_cli.degradations.jpeg import compress
 from restore_cli.diagnosis.levels import with_estimate
+from restore_cli.errors import InputError
 from restore_cli.io.read import read_image
 from restore_cli.options import Hints
 from restore_cli.tasks import QUALITY_FACTOR, SIGMA
@@ -33,9 +34,9 @@ def test_the_quality_is_the_files_or_the_pixels(tmp_path):
     assert (hints.quality_factor, said) == (35, "--quality-factor 35 estimated from the pixels.")
 
 
-def test_where_nothing_can_be_told_that_is_said_and_the_hints_stay():
+def test_where_nothing_can_be_told_that_is_an_error_with_the_option():
     white = image(np.full((90, 90, 3), 255, np.float32))
-    for needed in (SIGMA, QUALITY_FACTOR):
-        hints, said = with_estimate(white, Hints(), needed)
-        assert hints == Hints()
-        assert said
+    for needed, said in ((SIGMA, "its noise cannot be told"), (QUALITY_FACTOR, "no JPEG compression is found")):
+        with pytest.raises(InputError, match=said) as caught:
+            with_estimate(white, Hints(), needed)
+        assert caught.value.hint.startswith(f"Add {needed.option} LEVEL")

@@ -81,12 +81,12 @@ def test_grey_goes_through_its_curve(made) -> None:
 
 def test_profiles_of_tables_are_taken_for_srgb_and_that_is_said() -> None:
     image = picture(8, 8, icc_profile=grey_ink_profile())
-    with hearing() as notes:
+    with hearing() as heard:
         restored = restore_image(image, restorer_of(Repeat()), DENOISE)
     np.testing.assert_array_equal(restored.pixels, image.pixels)
     assert restored.icc_profile == grey_ink_profile()
-    assert len(notes) == 1
-    assert "made of tables" in notes[0]
+    assert len(heard.notes) == 1
+    assert "made of tables" in heard.notes[0]
 
 
 def test_colours_behind_alpha_too() -> None:

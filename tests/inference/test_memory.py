@@ -19,7 +19,7 @@ from restore_cli.errors import DeviceMemoryError, RestoreError
 from restore_cli.inference import memory
 from restore_cli.inference.engine import restore_image
 from restore_cli.inference.memory import TileMemory, activation_bytes, available_memory, estimate
-from restore_cli.inference.restorer import Restorer, naming
+from restore_cli.inference.restorer import Restorer, hearing, naming
 from restore_cli.io import canvas
 from restore_cli.io.image import Image
 from restore_cli.io.write import write_image
@@ -116,11 +116,13 @@ def test_a_containers_limit_counts_and_its_file_cache_does_not(tmp_path, version
         (place / "memory.stat").write_text(f"anon 1\n{cache} 200\n")
     membership = tmp_path / "membership"
     membership.write_text("4:memory:/batch/job\n3:cpuset:/\n" if version == 1 else "0::/batch/job\n")
-    assert sorted(memory._left_in_groups(membership, tmp_path)) == [500, 600]
+    inner, outer = memory._limited_groups(membership, tmp_path)
+    assert (inner.left(), outer.left()) == (600, 500)
     (group / limit).write_text("max\n")
     (group.parent / limit).write_text("400\n")
-    assert memory._left_in_groups(membership, tmp_path) == [100]
-    assert memory._left_in_groups(tmp_path / "nothing", tmp_path) == []
+    assert (inner.left(), outer.left()) == (None, 100)
+    assert memory._limited_groups(membership, tmp_path) == [outer]
+    assert memory._limited_groups(tmp_path / "nothing", tmp_path) == []
 
 
 # --- what a network takes ---
@@ -277,7 +279,9 @@ def test_a_device_too_small_for_any_tile_leaves_the_picture_to_the_cpu():
     module = FailsAt(calls=set(range(3)))
     ready = restorer_of(module, notes)
     ready.device = torch.device("cuda:1")
-    restored = restore_image(picture, ready, TASKS["denoise"], name="in.png")
+    with hearing() as heard:
+        restored = restore_image(picture, ready, TASKS["denoise"], name="in.png")
+    assert heard.on_cpu and heard.tile_px is None
     assert np.array_equal(restored.pixels, expected.pixels)
     assert "even with tiles of" in notes.notes[-1] and notes.notes[-1].startswith("in.png: ")
     assert notes.notes[-1].endswith("It is restored on the CPU instead of cuda:1.")

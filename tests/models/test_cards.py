@@ -9,11 +9,13 @@ import re
 import pytest
 import tomli_w
 
+from restore_cli.archs.histoformer import Histoformer
 from restore_cli.errors import RecipeError
 from restore_cli.models.card import UNPINNED, Card, Evidence, HubLocation, Mirror, Tiling, read_card
 from restore_cli.models.catalog import read_catalog
 from restore_cli.models.choose import EXTRA_MODULES
 from restore_cli.models.download import Download, fetch
+from restore_cli.models.levels import family_members
 from restore_cli.tasks import TASKS
 
 CARDS = {card.id: card for card in read_catalog().values() if not card.embedded}
@@ -71,6 +73,28 @@ def test_terms_are_stated_and_doubtful_ones_do_not_count_as_commercial(card: Car
     free = re.match(r"(Apache-2\.0|MIT|BSD-3-Clause|CC-BY-4\.0)$", card.licence.name)
     assert card.licence.commercial == bool(free)
     assert not card.requires or card.requires in EXTRA_MODULES
+
+
+def test_checkpoints_of_one_family_differ_in_their_weights_alone():
+    families = {card.family for card in CARDS.values()} - {""}
+    assert len(families) == 4
+    for family in families:
+        members = family_members(family)
+        shared = ("task", "network", "scale", "channels", "conditioning", "requires", "tiling", "licence")
+        for name in shared:
+            assert len({getattr(card, name) for card in members}) == 1, (family, name)
+        assert len(members) > 1
+
+
+def test_a_card_of_our_own_network_shares_what_the_network_advises():
+    assert CARDS["histoformer-weather"].tiling.overlap_px == Histoformer.overlap_px
+
+
+def test_figures_of_a_procedure_that_was_not_run_here_are_said_to_be_quoted():
+    card = CARDS["drunet-color"]
+    quoted = {score.dataset: score.psnr for score in card.scores if score.protocol == "demosaic"}
+    assert quoted == {"Kodak": 42.68, "McMaster": 39.39}
+    assert any("quoted and not reproduced here" in note for note in card.notes)
 
 
 def test_no_two_cards_are_the_same_file():

@@ -43,6 +43,7 @@ def test_with_nothing_installed_the_embedded_model_is_used_and_a_better_one_name
         ("denoise", {"hints": Hints(sigma_255=28), "device": "cuda"}, "drunet-color"),
         ("denoise", {"hints": Hints(sigma_255=30), "grey": True}, "drunet-grey"),
         ("denoise", {}, "nafnet-sidd-width32"),
+        ("denoise", {"grey": True}, "drunet-grey"),
         ("denoise", {"device": "mps"}, "nafnet-sidd-width64"),
         ("deblur", {}, "nafnet-gopro-width32"),
         ("derain", {"commercial_ok": True}, "kbnet-derain"),
@@ -63,10 +64,12 @@ def test_the_model_suits_task_input_and_device(here, task, arguments, model):
     assert "to be downloaded" not in choose(TASKS[task], policy=Policy.BEST, **arguments).reason
 
 
-def test_a_denoiser_that_must_be_told_the_level_is_not_taken_where_it_is_unknown(here):
+def test_a_denoiser_that_must_be_told_the_level_is_taken_too_for_that_can_be_estimated(here):
     here.add("drunet-color")
-    assert choose(TASKS["denoise"]).card.embedded
-    assert not choose(TASKS["denoise"], hints=Hints(sigma_255=10)).card.embedded
+    assert choose(TASKS["denoise"]).card.id == "drunet-color"
+    here.add("nafnet-sidd-width64")  # unknown noise is a camera's as a rule
+    assert choose(TASKS["denoise"]).card.id == "nafnet-sidd-width64"
+    assert choose(TASKS["denoise"], hints=Hints(sigma_255=10)).card.id == "drunet-color"
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -115,9 +118,6 @@ def test_every_rule_names_a_card_of_its_task_that_is_made_for_pictures_not_for_t
                         for card in (catalog[name] for name in rules._ranked(need)):
                             assert task.name in card.tasks and card.scale == scale
                             assert "invents" not in card.summary
-                            # Demosaicking needs no level: the denoiser is told by the procedure around it.
-                            told = task.name == "demosaic" or card.conditioning == "blind" or hints.sigma_255
-                            assert told, card.id
 
 
 # --- what settles it ---

@@ -7,8 +7,9 @@ import tomli_w
 
 from restore_cli.errors import RecipeError, UsageError
 from restore_cli.models.catalog import CARD_FOLDERS_VARIABLE, find_card, read_catalog
-from restore_cli.models.levels import settle_level
+from restore_cli.models.levels import any_member, family_conditioning, family_members, family_sha256, settle_level
 from restore_cli.options import Hints
+from restore_cli.tasks import QUALITY_FACTOR, SIGMA
 
 
 def card(folder, card_id, task, **facts):
@@ -78,6 +79,27 @@ def test_any_other_name_comes_back_as_it_is(name):
 def test_the_family_is_the_id_without_the_level():
     assert find_card("net-denoise-15").family == "net-denoise"
     assert find_card("net-denoise-blind").family == ""
+
+
+def test_a_family_has_its_members_by_level_and_what_must_be_known_of_a_picture():
+    assert [card.level for card in family_members("net-denoise")] == [15, 25, 50]
+    assert family_conditioning("net-denoise") is SIGMA
+    assert family_conditioning("net-jpeg") is QUALITY_FACTOR
+    for single in ("net-denoise-15", "net-denoise-blind", "file.pth", "hf:a/b/c.pth"):
+        assert (family_members(single), family_conditioning(single), any_member(single)) == ((), None, single)
+
+
+def test_of_a_family_one_to_begin_with_is_that_of_the_known_level_or_the_middle_one():
+    assert any_member("net-denoise") == "net-denoise-25"
+    assert any_member("net-denoise", Hints(quality_factor=3)) == "net-denoise-25"
+    assert any_member("net-denoise", Hints(sigma_255=60)) == "net-denoise-50"
+
+
+def test_the_content_of_a_family_is_that_of_all_its_cards(catalogue):
+    before = family_sha256("net-denoise")
+    assert before != family_sha256("net-jpeg")
+    card(catalogue, "net-denoise-25", "denoise", level=25, file={"name": "weights.pth", "sha256": "0" * 64})
+    assert family_sha256("net-denoise") != before
 
 
 @pytest.mark.parametrize(("card_id", "task"), [("net-denoise-x", "denoise"), ("net-deblur-7", "deblur")])

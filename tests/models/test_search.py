@@ -37,7 +37,7 @@ def test_the_hub_is_asked_without_a_token_and_only_files_of_weights_are_named(ca
 
 
 @pytest.mark.parametrize("fault", ["dead", "503", "offline"])
-def test_a_hub_that_cannot_be_asked_is_an_error_of_one_line(catalogue, fault, monkeypatch, impatient):
+def test_a_hub_that_cannot_be_asked_is_an_error_of_one_line(catalogue, fault, monkeypatch, impatient, caplog):
     if fault == "dead":
         catalogue.hub.stop()
     elif fault == "503":
@@ -47,3 +47,4 @@ def test_a_hub_that_cannot_be_asked_is_an_error_of_one_line(catalogue, fault, mo
     with pytest.raises(DownloadError, match="hub") as error:
         search_hub("net", limit=1)
     assert "\n" not in str(error.value)
+    assert fault != "dead" or not caplog.records, "it knocked more than once"

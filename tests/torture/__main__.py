@@ -43,11 +43,10 @@ def main() -> int:
         rows.append((name, counts, time.perf_counter() - started))
         say(table(rows[-1:]).splitlines()[1])
     say("\n" + table(rows))
-    for name in (*ORDEALS, LARGE):
-        if name not in [row[0] for row in rows]:
-            say(
-                f"LEFT OUT: {name}" + (f" ({CORPUS} is not there; RESTORE_DATA names another place)" * (name in chosen))
-            )
+    faced = [row[0] for row in rows]
+    for name in (each for each in (*ORDEALS, LARGE) if each not in faced):
+        why = f" ({CORPUS} is not there; RESTORE_DATA names another place)" if name in chosen else ""
+        say(f"LEFT OUT: {name}{why}")
     passed = all(counts.passed for _, counts, _ in rows)
     if passed:
         shutil.rmtree(folder), shutil.rmtree(on_disk)
@@ -57,6 +56,7 @@ def main() -> int:
 
 
 def say(text: str) -> None:
+    """A line as soon as it is known."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
 

@@ -19,7 +19,7 @@ from restore_cli.io.tiff_parts import quiet_stderr
 from tests.torture.counts import Counts
 from tests.torture.process import Ran, restore
 
-__all__ = ["digests", "judged", "pixels", "same_picture", "take_through"]
+__all__ = ["check_results", "digests", "judged", "pixels", "same_picture", "take_through"]
 
 COMPANIONS = ("exists", ".restore.json", MANIFEST_NAME)
 """A result may be there all the same: of an earlier run, or because what belongs beside it could not be written."""
@@ -65,7 +65,8 @@ def judged(ran: Ran, folder: Path) -> tuple[Counts, list[dict[str, Any]]]:
     lines = [line for line in ran.stderr.splitlines() if not line.startswith("error: --log ")]
     lines_of_log = len(ran.stderr.splitlines()) - len(lines)
     if ran.crashed:
-        counts.fault("tracebacks", f"exit code {ran.code}: {' / '.join(lines[-3:])}")
+        how = "came to no end" if ran.endless else f"exit code {ran.code}"
+        counts.fault("tracebacks", f"{how}: {' / '.join(lines[-3:])}")
     try:
         document = json.loads(ran.stdout)
     except ValueError:
@@ -102,6 +103,30 @@ def judged(ran: Ran, folder: Path) -> tuple[Counts, list[dict[str, Any]]]:
     for left in folder.rglob(".restore-*.part"):
         counts.fault("wrong", f"a temporary file was left: {left}")
     return counts, records
+
+
+def check_results(counts: Counts, records: Iterable[dict[str, Any]], folder: Path, *, all_known: bool = True) -> int:
+    """Count as wrong every result that is not the picture it was made from; the network changes nothing.
+
+    Args:
+        counts: of the run.
+        records: of its files.
+        folder: that it ran in.
+        all_known: whether every input can be read by another decoder, too.
+
+    Returns:
+        How many of the results were compared.
+    """
+    known = 0
+    for record in records:
+        if record["status"] != "done":
+            continue
+        same = same_picture(folder / record["input"], folder / record["output"])
+        known += same is not None
+        if not same and (same is not None or all_known):
+            counts.restored -= 1
+            counts.fault("wrong", f"{record['output']!r} is another picture than {record['input']!r}")
+    return known
 
 
 def digests(given: Iterable[Path | str], folder: Path) -> dict[str, str]:

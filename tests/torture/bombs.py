@@ -16,6 +16,9 @@ __all__ = ["bombs"]
 GROWN_BYTES = 1_200_000_000
 """Claims of up to a hundred megapixels are believed, and some formats are decoded whole."""
 
+BATCH = 90
+"""Files at once: gigabytes are inflated, and a batch must come to its end in time."""
+
 VAST = (0xFFFFFFFF, 0x7FFFFFFF, 0xFFFF, 40_000, 20_000)
 
 
@@ -29,18 +32,15 @@ def made_bombs(megabytes: int) -> dict[str, bytes]:
     """By name; those that inflate come to so many megabytes."""
     nothing = deflated(megabytes)
     small = b"".join(b"\0" + bytes(3 * 16) for _ in range(16))
-    head = png(16, 16, 8, 2, small)
-    middle = head.index(b"IDAT") - 4
+    whole = png(16, 16, 8, 2, small)
     many = b"".join(png_chunk(b"tEXt", b"Comment\0" + b"x" * 100) for _ in range(20_000))
     return {
-        "pixels.png": png(30_000, 30_000, 8, 2, b"").replace(png_chunk(b"IDAT", zlib.compress(b"")), b"")[:-12]
-        + png_chunk(b"IDAT", nothing)
-        + png_chunk(b"IEND", b""),
-        "more.png": head[:middle] + png_chunk(b"IDAT", nothing) + png_chunk(b"IEND", b""),
+        "pixels.png": _with_data(png(30_000, 30_000, 8, 2, b""), nothing),
+        "more.png": _with_data(whole, nothing),
         "profile.png": png(16, 16, 8, 2, small, (b"iCCP", b"x\0\0" + nothing)),
         "text.png": png(16, 16, 8, 2, small, (b"zTXt", b"Comment\0\0" + nothing)),
         "xmp.png": png(16, 16, 8, 2, small, (b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + nothing)),
-        "chunks.png": head[:middle] + many + head[middle:],
+        "chunks.png": many.join(_at_data(whole)),
         "frames.png": png(16, 16, 8, 2, small, (b"acTL", struct.pack(">II", 0xFFFFFFFF, 0))),
         "strip.tif": tiff(16, 16, nothing),
         "rows.tif": tiff(60_000, 16_000, deflated(1)),
@@ -51,6 +51,17 @@ def made_bombs(megabytes: int) -> dict[str, bytes]:
         "lines.ppm": b"P6" + b"#" * 500_000 + b"\n2 2 255\n" + bytes(12),
         "entities.png": png(16, 16, 8, 2, small, (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + laughs())),
     }
+
+
+def _at_data(whole: bytes) -> tuple[bytes, bytes]:
+    """A PNG in two: up to its pixels, and the rest."""
+    at = whole.index(b"IDAT") - 4
+    return whole[:at], whole[at:]
+
+
+def _with_data(whole: bytes, packed: bytes) -> bytes:
+    """A PNG with other pixels than it speaks of."""
+    return _at_data(whole)[0] + png_chunk(b"IDAT", packed) + png_chunk(b"IEND", b"")
 
 
 def claiming(full: bool) -> dict[str, bytes]:
@@ -107,13 +118,15 @@ def tiff(
 
 
 def bombs(folder: Path, model: Path, full: bool) -> Counts:
-    """All of them in one batch, by their first picture; in full also by every one."""
-    for name, data in {**made_bombs(1000 if full else 30), **claiming(full)}.items():
-        (folder / "in").mkdir(exist_ok=True)
-        (folder / "in" / name).write_bytes(data)
+    """All of them in a few batches, by their first picture; in full also by every one."""
+    made = sorted({**made_bombs(1000 if full else 30), **claiming(full)}.items())
     counts = Counts()
-    for frames in ("first", "all") if full else ("first",):
-        part, _ = take_through(folder, ["in"], "-n", model, "-o", frames, "-f", "tif", "--frames", frames,
-                               grown_bytes=GROWN_BYTES)  # fmt: skip
-        counts.add(part)
+    for start in range(0, len(made), BATCH):
+        source = f"in{start}"
+        (folder / source).mkdir()
+        for name, data in made[start : start + BATCH]:
+            (folder / source / name).write_bytes(data)
+        for frames in ("first", "all") if full else ("first",):
+            options = ("-n", model, "-o", f"{frames}{start}", "-f", "tif", "--frames", frames)
+            counts.add(take_through(folder, [source], *options, grown_bytes=GROWN_BYTES)[0])
     return counts

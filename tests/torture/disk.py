@@ -7,10 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from restore_cli.batch.manifest import MANIFEST_NAME
 from tests.pictures import values, write
-from tests.torture.batches import same_picture, take_through
+from tests.torture.batches import check_results, same_picture, take_through
 from tests.torture.counts import Counts
 
 __all__ = ["disk"]
@@ -85,18 +86,16 @@ def limited(folder: Path, model: Path, most_bytes: int) -> Counts:
     return counts
 
 
-def checked(counts: Counts, records: list[dict[str, object]], folder: Path) -> None:
+def checked(counts: Counts, records: list[dict[str, Any]], folder: Path) -> None:
     """Count what is there of the results and is not what it should be, and files that are nobody's."""
+    check_results(counts, records, folder)
     for record in records:
-        source, result = folder / str(record["input"]), folder / str(record["output"])
-        if record["status"] == "done" and not same_picture(source, result):
-            counts.restored -= 1
-            counts.fault("wrong", f"{result} is not the picture it should be")
+        source, result = folder / record["input"], folder / record["output"]
         if record["status"] == "failed" and result.exists() and not same_picture(source, result):
             counts.fault("wrong", f"{result} is half a picture")
     if records:
-        known = {Path(str(record["output"])).name for record in records}
-        out = (folder / str(records[0]["output"])).parent
+        known = {Path(record["output"]).name for record in records}
+        out = (folder / records[0]["output"]).parent
         for path in out.iterdir() if out.is_dir() else ():
             name = path.name.removesuffix(".restore.json")
             if name not in known and name != MANIFEST_NAME:

@@ -40,11 +40,13 @@ Change = Callable[[bytearray], None]
 
 
 def _place(share: float, data: bytearray, room: int = 1) -> int:
-    # Squared, for headers are where damage is interesting.
+    """Where in the file; squared, for headers are where damage is interesting."""
     return int(share * share * max(0, len(data) - room))
 
 
 def set_byte(share: float, value: int) -> Change:
+    """One byte to `value`; `share` is, here and below, how far on in the file."""
+
     def change(data: bytearray) -> None:
         if data:
             data[_place(share, data)] = value
@@ -53,6 +55,7 @@ def set_byte(share: float, value: int) -> Change:
 
 
 def set_number(share: float, number: int, layout: str) -> Change:
+    """As many bytes as `layout` (of `struct`) has to `number`."""
     size = struct.calcsize(layout)
 
     def change(data: bytearray) -> None:
@@ -64,6 +67,8 @@ def set_number(share: float, number: int, layout: str) -> Change:
 
 
 def cut(share: float) -> Change:
+    """Nothing from there on."""
+
     def change(data: bytearray) -> None:
         del data[int(share * len(data)) :]
 
@@ -71,6 +76,8 @@ def cut(share: float) -> Change:
 
 
 def take_out(share: float, count: int) -> Change:
+    """So many bytes less."""
+
     def change(data: bytearray) -> None:
         at = _place(share, data)
         del data[at : at + count]
@@ -88,19 +95,15 @@ def put_in(share: float, count: int) -> Change:
     return change
 
 
-def shares() -> st.SearchStrategy[float]:
-    return st.floats(0, 1)
-
-
 def changes() -> st.SearchStrategy[list[Change]]:
+    """Up to three of them."""
+    share, layouts = st.floats(0, 1), ("<H", ">H", "<I", ">I", "<Q", ">Q")
     one = st.one_of(
-        st.builds(set_byte, shares(), st.integers(0, 255)),
-        st.builds(
-            set_number, shares(), st.sampled_from(NUMBERS), st.sampled_from(("<H", ">H", "<I", ">I", "<Q", ">Q"))
-        ),
-        st.builds(cut, shares()),
-        st.builds(take_out, shares(), st.integers(1, 64)),
-        st.builds(put_in, shares(), st.integers(1, 64)),
+        st.builds(set_byte, share, st.integers(0, 255)),
+        st.builds(set_number, share, st.sampled_from(NUMBERS), st.sampled_from(layouts)),
+        st.builds(cut, share),
+        st.builds(take_out, share, st.integers(1, 64)),
+        st.builds(put_in, share, st.integers(1, 64)),
     )
     return st.lists(one, min_size=1, max_size=3)
 

@@ -17,7 +17,12 @@ def kills(folder: Path, model: Path, full: bool) -> Counts:
     """Batches killed 50 times in all; each ends with every result there, made once and right."""
     changing = make_model(folder / "changes.safetensors", changes=True)
     moments = MOMENTS_FULL if full else MOMENTS_SHORT
-    found = kill_and_resume(folder, changing, moments, seed=1, files=FILES)
+    try:
+        found = kill_and_resume(folder, changing, moments, seed=1, files=FILES)
+    except AssertionError as error:  # what it cannot go on after
+        counts = Counts(given=1)
+        counts.fault("tracebacks", str(error))
+        return counts
     files = FILES * len(list(folder.glob("out*")))
     counts = Counts(given=files, restored=files - found.lost - found.wrong)
     for kind, number in (("lost", found.lost), ("wrong", found.wrong + found.broken), ("tracebacks", found.tracebacks)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ import psutil
 import torch
 
 import restore_cli.batch.run
+from restore_cli.cli import main
 from restore_cli.inference.engine import restore_image
+from restore_cli.options import Precision
 from restore_cli.tasks import TASKS
 from tests.inference.test_memory import FailsAt, Notes, image, restorer_of
 from tests.pictures import values, write
-from tests.torture.batches import judged, same_picture
+from tests.torture.batches import check_results, judged
 from tests.torture.counts import Counts
-from tests.torture.process import call
+from tests.torture.process import Ran, call
 
 __all__ = ["memory"]
 
@@ -29,11 +32,12 @@ CASES: tuple[tuple[dict[str, Any], int, dict[str, Any]], ...] = (
     ({"channels": 1}, 4, {}),
     ({"alpha": True}, 1, {"wne": True}),
     ({}, 2, {"tta": True}),
-    ({}, 1, {"precision": "bf16"}),
+    ({}, 1, {"precision": Precision.BF16}),
 )
 STEPS = ("read_image", "restore_image", "write_image")
 FILES = 6
-MEGABYTES_FULL, MEGABYTES_SHORT = (2, 5, 10, 20, 40, 80, 160, 320), (20,)
+MEGABYTES = (2, 5, 10, 20, 40, 80, 160, 320)
+LIMITED_SECONDS = 60
 
 
 def memory(folder: Path, model: Path, full: bool) -> Counts:
@@ -44,21 +48,19 @@ def memory(folder: Path, model: Path, full: bool) -> Counts:
     tiles = counts.given
     for index in range(FILES):
         write(folder / f"in/{index}.png", values(300, 300, seed=index))
-    for step in STEPS if full else STEPS[:1]:
+    for step in STEPS:
         counts.add(_of_run(folder, call(folder, _scarce, folder / "in", model, step)))
-    for megabytes in MEGABYTES_FULL if full else MEGABYTES_SHORT:
-        counts.add(_of_run(folder, call(folder, _limited, folder / "in", model, megabytes)))
+    # What a limit of the system does depends on the machine's allocator, too: nothing for the default suite.
+    for megabytes in MEGABYTES if full else ():
+        ran = call(folder, _limited, folder / "in", model, megabytes, seconds=LIMITED_SECONDS)
+        counts.add(_of_run(folder, ran))
     counts.remark = f"{tiles} tiles at which memory ran out"
     return counts
 
 
 def at_each_tile(index: int, kind: dict[str, Any], scale: int, options: dict[str, Any]) -> Counts:
     """A picture as often as its network is called, each time with memory running out at another call."""
-    from restore_cli.options import Precision
-
     options = {"tile_px": 24, "overlap_px": 4, **options}
-    if "precision" in options:
-        options["precision"] = Precision(options["precision"])
     picture, task, counts = image(**kind), TASKS["sr" if scale > 1 else "denoise"], Counts()
     whole = FailsAt(scale)
     expected = restore_image(picture, restorer_of(whole, **options), task)
@@ -76,20 +78,13 @@ def at_each_tile(index: int, kind: dict[str, Any], scale: int, options: dict[str
     return counts
 
 
-def _of_run(folder: Path, ran: Any) -> Counts:
+def _of_run(folder: Path, ran: Ran) -> Counts:
     counts, records = judged(ran, folder)
-    for record in records:
-        if record["status"] == "done" and not same_picture(folder / record["input"], folder / record["output"]):
-            counts.restored -= 1
-            counts.fault("wrong", f"{record['output']} is another picture")
+    check_results(counts, records, folder)
     return counts
 
 
-def _command(given: Path, model: Path, output: str) -> None:
-    import sys
-
-    from restore_cli.cli import main
-
+def _restore(given: Path, model: Path, output: str) -> None:
     sys.argv = ["restore", "denoise", "-q", "--json", "--overwrite", "-n", str(model), "-o", output, str(given)]
     main()
 
@@ -104,7 +99,7 @@ def _scarce(given: Path, model: Path, step: str) -> None:
         return real(*arguments, **options)
 
     setattr(restore_cli.batch.run, step, scarce)
-    _command(given, model, f"out-{step}")
+    _restore(given, model, f"out-{step}")
 
 
 def _turns() -> Iterator[bool]:
@@ -118,4 +113,4 @@ def _limited(given: Path, model: Path, megabytes: int) -> None:
     torch.rand(1, 8, 64, 64)
     limit = psutil.Process().memory_info().data + megabytes * 10**6
     resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
-    _command(given, model, f"out-{megabytes}")
+    _restore(given, model, f"out-{megabytes}")
