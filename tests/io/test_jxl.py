@@ -90,3 +90,12 @@ def test_a_bomb_is_refused_by_its_header(tmp_path: Path) -> None:
     (tmp_path / "a.jxl").write_bytes(bits.to_bytes(32, "little"))
     with pytest.raises(InputError, match="claims 262144x262144 pixels"):
         read_image(tmp_path / "a.jxl")
+
+
+def test_a_header_is_read_without_decoding_the_pixels(tmp_path: Path) -> None:
+    path = tmp_path / "a.jxl"
+    write_image(picture(40, 60), path)
+    path.write_bytes(path.read_bytes()[:200])
+    assert read_size(path) == (40, 60)
+    with pytest.raises(InputError, match="a.jxl is damaged or cut short"):
+        read_image(path)
