@@ -88,6 +88,7 @@ class Models:
             return Restorer(model, options, observer), " + ".join(weights_sha256(name) for name in names)
 
         self._opened = opened
+        self._families = {name for name in self.names if family_members(name)}
         self.restorer, self._sha256 = opened(tuple(any_member(name, hints) for name in self.names))
         found = (self.restorer.needs, *map(family_conditioning, self.names))
         self.conditioning: tuple[Conditioning, ...] = tuple(dict.fromkeys(each for each in found if each is not None))
@@ -102,7 +103,7 @@ class Models:
         """Of all weights that a picture may meet, whichever of them have been opened; joined by ' + '."""
         opened = self._sha256.split(" + ")
         return " + ".join(
-            family_sha256(name) if family_members(name) else digest
+            family_sha256(name) if name in self._families else digest
             for name, digest in zip(self.names, opened, strict=True)
         )
 
@@ -128,7 +129,7 @@ class Models:
             said.append(sentence)
         names = []
         for name in self.names:
-            chosen, reservation = settle_level(name, hints) if family_members(name) else (name, "")
+            chosen, reservation = settle_level(name, hints) if name in self._families else (name, "")
             names.append(chosen)
             if said and chosen != name:
                 said.append(reservation or f"{chosen} is nearest.")
