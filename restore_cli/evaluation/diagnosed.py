@@ -23,6 +23,8 @@ import numpy as np
 
 from restore_cli.degradations.recipes import generator_for, read_degradation
 from restore_cli.diagnosis.diagnose import Diagnosis, diagnose
+from restore_cli.diagnosis.noise import estimate_noise
+from restore_cli.diagnosis.tiles import spread_tiles
 from restore_cli.errors import InputError, RestoreError
 from restore_cli.evaluation.marked import write_part
 from restore_cli.io.image import Image
@@ -154,6 +156,7 @@ class Verdict:
         named: whether the degradations found are those made.
         errors: found less true, by name of the measure.
         within: whether all errors are within the stated one.
+        own_sigma_255: what noise the picture had before, if some was added.
     """
 
     case: Case
@@ -161,6 +164,7 @@ class Verdict:
     named: bool
     errors: Mapping[str, float] = field(default_factory=dict)
     within: bool = True
+    own_sigma_255: float = 0.0
 
 
 def judge(case: Case, data: Path, folder: Path) -> Verdict:
@@ -177,31 +181,36 @@ def judge(case: Case, data: Path, folder: Path) -> Verdict:
     path = folder / f"case{'.jpg' if case.saved_at else '.png'}"
     clean = read_image(data / case.picture)
     write_image(_degraded(case, clean), path, overwrite=True, encoding=Encoding(quality=case.saved_at))
-    return verdict(case, diagnose(read_image(path), path))
+    own = 0.0 if case.sigma_255 is None else estimate_noise(spread_tiles(clean), clean.bit_depth).sigma_255
+    return verdict(case, diagnose(read_image(path), path), own)
 
 
-def verdict(case: Case, diagnosis: Diagnosis) -> Verdict:
-    """How a diagnosis compares with the truth."""
+def verdict(case: Case, diagnosis: Diagnosis, own_sigma_255: float = 0.0) -> Verdict:
+    """How a diagnosis compares with the truth; of noise that is the added and what was there, whose variances add."""
     kinds = {SAME_KIND.get(each.kind, each.kind) for each in diagnosis.findings} - {"low-resolution"}
     truths = {
-        "sigma_255": (case.sigma_255, diagnosis.sigma_255),
+        "sigma_255": (
+            None if case.sigma_255 is None else hypot(case.sigma_255, own_sigma_255),
+            diagnosis.sigma_255,
+        ),
         "jpeg_quality": (case.jpeg_quality, diagnosis.jpeg_quality),
         "blur_px": (case.spread_px, diagnosis.blur_px),
     }
     errors = {name: float(found or 0) - true for name, (true, found) in truths.items() if true is not None}
     within = all(abs(error) <= _stated_error(name, truths[name][0] or 0) for name, error in errors.items())
-    return Verdict(case, diagnosis, kinds == case.kinds, errors, within)
+    return Verdict(case, diagnosis, kinds == case.kinds, errors, within, own_sigma_255)
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
     """As Markdown."""
-    rows = ["| picture | what was done | what was found | off by | as stated |", "|" + "---|" * 5]
+    rows = ["| picture | its own noise | what was done | what was found | off by | as stated |", "|" + "---|" * 6]
     for each in verdicts:
         found = ", ".join(_shown(each.diagnosis)) or "nothing"
         off = ", ".join(f"{error:+.2g}" for error in each.errors.values())
         name = Path(each.case.picture)
         good = "yes" if each.named and each.within else "**no**"
-        rows.append(f"| {name.parent.name} {name.stem} | {each.case.done} | {found} | {off} | {good} |")
+        own = f"{each.own_sigma_255:.1f}" if each.own_sigma_255 else ""
+        rows.append(f"| {name.parent.name} {name.stem} | {own} | {each.case.done} | {found} | {off} | {good} |")
     right = sum(each.named and each.within for each in verdicts)
     stated = (
         f"{right} of {len(verdicts)} as stated: named, nothing else named, sigma within {SIGMA_ERROR_255:g} + "

@@ -29,9 +29,14 @@ def test_right_is_who_names_it_and_nothing_else_within_the_stated_error():
     assert not verdict(CASE, replace(NOISY, findings=())).named
 
 
+def test_noise_that_was_there_before_counts():
+    assert verdict(replace(CASE, sigma_255=7.2), NOISY, own_sigma_255=9.6).errors["sigma_255"] == pytest.approx(0)
+    assert "| 9.6 |" in table([verdict(CASE, NOISY, own_sigma_255=9.6)])
+
+
 def test_the_table_tells_hits_and_misses():
     rows = table([verdict(CASE, NOISY), verdict(CASE, replace(NOISY, sigma_255=15.0))]).splitlines()
-    assert rows[2] == "| Set a | noise | noise, sigma 12.0 (99%) | +0.5 | yes |"
+    assert rows[2] == "| Set a |  | noise | noise, sigma 12.0 (99%) | +0.5 | yes |"
     assert rows[3].endswith("| **no** |")
     assert rows[-1].startswith("1 of 2 as stated")
 
