@@ -31,10 +31,9 @@ from restore_cli.batch.plan import Job
 from restore_cli.batch.settings import Settings
 from restore_cli.batch.work import Outcome, Work
 from restore_cli.errors import DeviceError, RestoreError
-from restore_cli.inference.device import choose_device
 from restore_cli.io.atomic import remove_leftovers
 
-__all__ = ["check_devices", "run_on_devices"]
+__all__ = ["run_on_devices"]
 
 
 CONTEXT = get_context("spawn")  # CUDA does not survive a fork
@@ -46,12 +45,6 @@ class _Word(Enum):
     READY = "the models are open"
     END = "there are no more jobs"
     STOP = "drop what is in the network, and finish"
-
-
-def check_devices(names: Sequence[str]) -> None:
-    """Raises DeviceError for the first of these that this machine has not."""
-    for name in names:
-        choose_device(name)
 
 
 def run_on_devices(
@@ -91,6 +84,10 @@ def run_on_devices(
         settings = replace(work.settings, run=replace(work.settings.run, device=device))
         return _Worker.start(device, (settings, *common), failures)
 
+    def clear_away(worker: _Worker) -> None:
+        for folder in {job.target.parent for job in dispatch.holds(worker)}:
+            remove_leftovers(folder)
+
     team: list[_Worker] = []
     try:
         team += [start(device) for device in devices]
@@ -118,8 +115,7 @@ def run_on_devices(
                     if not worker.is_ready and worker.failures + 1 >= MOST_LOSSES:
                         raise DeviceError(f"{worker.device}: its process cannot open the models: {reason}.")
                     note(f"{worker.device}: its process was lost: {reason}; another one goes on.")
-                    for folder in {job.target.parent for job in dispatch.holds(worker)}:
-                        remove_leftovers(folder)
+                    clear_away(worker)
                     yield from dispatch.lost(worker, reason, work)
                     team.remove(worker)
                     team.append(start(worker.device, 0 if worker.is_ready else worker.failures + 1))
@@ -136,8 +132,7 @@ def run_on_devices(
             worker.process.kill()
         for worker in team:
             worker.end()
-            for folder in {job.target.parent for job in dispatch.holds(worker)}:
-                remove_leftovers(folder)
+            clear_away(worker)
 
 
 @dataclass(eq=False)

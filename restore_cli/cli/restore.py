@@ -192,13 +192,12 @@ def _prepared(
     from restore_cli.batch.manifest import Manifest, common_folder
     from restore_cli.batch.record import formats_without_room
     from restore_cli.batch.settings import Settings
-    from restore_cli.inference.device import choose_device
+    from restore_cli.inference.device import check_devices, choose_device
     from restore_cli.inference.levels import foreseen
     from restore_cli.models.build import locate
     from restore_cli.models.download import is_cached
 
-    for name in shared.device_names():
-        choose_device(name)
+    check_devices(shared.device_names())
     chosen = choose_models(task, shared, scale, hints, choose_device(run.device).type)
     for text in chosen.news:
         display.note(text)

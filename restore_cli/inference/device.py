@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import nn
@@ -10,7 +10,7 @@ from torch import nn
 from restore_cli.errors import DeviceError, RestoreError
 from restore_cli.options import Precision
 
-__all__ = ["OnDevice", "choose_device", "choose_precision"]
+__all__ = ["OnDevice", "check_devices", "choose_device", "choose_precision"]
 
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16, Precision.FP16: torch.float16}
 
@@ -32,6 +32,12 @@ def choose_device(name: str) -> torch.device:
     if (device.index or 0) >= count.get(device.type, 0):
         raise DeviceError(f"--device {name}: not on this machine.", f"Here there is: {', '.join(available)}.")
     return device
+
+
+def check_devices(names: Iterable[str]) -> None:
+    """Raises DeviceError for the first of these that this machine has not."""
+    for name in names:
+        choose_device(name)
 
 
 def choose_precision(wanted: Precision, device: torch.device, safe: tuple[str, ...]) -> Precision:

@@ -52,14 +52,13 @@ def fitting(image: Image, spec: OutputFormat, bit_depth: int) -> Fitting:
     if spec.name in _LIGHT:
         return Fitting(lambda rows: colour.to_light(colour.to_srgb(rows, own), None)[0], channels, None)
 
-    def convert(rows: FloatArray) -> FloatArray:
-        if not spec.profile:
-            return colour.to_srgb(rows, own)
-        return colour.displayable(rows, own)[0] if image.bit_depth == 32 > bit_depth else rows
-
-    stated = own if spec.profile else None
-    if image.bit_depth == 32 > bit_depth:
-        stated = colour.displayable(nothing, stated)[1]
+    convert: Callable[[FloatArray], FloatArray]
+    if not spec.profile:
+        convert, stated = lambda rows: colour.to_srgb(rows, own), None
+    elif image.bit_depth == 32 > bit_depth:
+        convert, stated = lambda rows: colour.displayable(rows, own)[0], colour.displayable(nothing, own)[1]
+    else:
+        convert, stated = lambda rows: rows, own
     never_grey = spec.name in _NEVER_GREY or (image.alpha is not None and spec.name in _NEVER_GREY_WITH_ALPHA)
     if not (image.is_grey and never_grey):
         return Fitting(convert, channels, stated)

@@ -21,8 +21,9 @@ from restore_cli.batch.manifest import MANIFEST_NAME, Manifest
 from restore_cli.batch.pipeline import run_jobs
 from restore_cli.batch.plan import Job
 from restore_cli.batch.settings import Settings
-from restore_cli.batch.workers import check_devices, run_on_devices
+from restore_cli.batch.workers import run_on_devices
 from restore_cli.errors import DeviceError
+from restore_cli.inference.device import check_devices
 from restore_cli.io.paths import Source
 from restore_cli.options import RunOptions
 from tests.pictures import values, write
