@@ -134,7 +134,7 @@ TASKS: dict[str, Task] = {
             "Remove rain streaks.",
             suffix="_derain",
             degradations=("rain",),
-            default_models={"color": "unet-weather"},
+            default_models={"color": "hinet-derain"},
         ),
         Task(
             "jpeg",
