@@ -1,10 +1,12 @@
-"""DeblurUNet: the convolutional U-Net, for blur, with a first guess at undoing it.
+"""DeblurUNet: the convolutional U-Net, for blur, with first guesses at undoing it.
 
-Small convolutions learn to invert a wide blur slowly. So the network is also shown what the picture's
-brightness becomes when one blur or another of a bank is undone by a regularised inverse filter (Wiener's):
-discs of several radii, straight motions of several lengths and directions. Which of them fits where, and how
-to take back what they overdo, is left to learn; the filters stay. Deconvolution in front of a network is that
-of Dong et al., "Deep Wiener Deconvolution", NeurIPS 2020, there for a known blur.
+Small convolutions learn to invert a wide blur slowly. So the network is also shown what others make of the picture.
+First, what its brightness becomes when one blur or another of a bank is undone by a regularised inverse filter
+(Wiener's): discs of several radii, straight motions of several lengths and directions, for blur that varies over the
+picture. Second, the picture with the kernel undone that explains it best as the shake of a camera, which is the same
+all over it (`blur_kernel`). Which of them fits where, and how to take back what they overdo, is left to learn; the
+filters stay. Deconvolution in front of a network is that of Dong et al., "Deep Wiener Deconvolution", NeurIPS 2020,
+there for a known blur.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from restore_cli.archs.blur_kernel import find_kernel, undo_kernel
 from restore_cli.archs.unet import UNet
 
 __all__ = ["DeblurUNet", "inverse_filters"]
@@ -26,7 +29,14 @@ MOTION_LENGTHS_PX = (4.0, 7.0, 10.0)
 DIRECTIONS = 8
 FILTER_PX = 41
 NOISE_TO_SIGNAL = 0.03
+KERNEL_SIZES_PX = (9, 17)  # what suits a short shake misses a long one, and the other way round
+KERNEL_NOISE_TO_SIGNAL = (3e-3, 3e-2)
+GUESSES = len(KERNEL_SIZES_PX) * len(KERNEL_NOISE_TO_SIGNAL)
+ANSWERS = 3 + 1 + GUESSES  # a change of the colours, the shares of the picture and of each guess
+LEAST_SIDE_PX = 64  # to find a kernel in
 LUMA = (0.299, 0.587, 0.114)
+GAMMA = 2.2
+DARKEST = 1e-4  # of light; below, the slope of the display's curve has no bounds
 
 
 class DeblurUNet(UNet):
@@ -38,7 +48,9 @@ class DeblurUNet(UNet):
         widths, blocks, body_blocks, unshuffle: as `UNet` has them.
     """
 
-    signature_keys: ClassVar = ("bank_stem.weight", "downs.0.weight", "body.0.conv1.weight", "to_picture.weight")
+    signature_keys: ClassVar = ("guess_stem.weight", "downs.0.weight", "body.0.conv1.weight", "to_picture.weight")
+
+    overlap_px = 64
 
     def __init__(
         self,
@@ -52,27 +64,62 @@ class DeblurUNet(UNet):
         filters = inverse_filters()
         self.inverses: torch.Tensor
         self.register_buffer("inverses", filters[:, None], persistent=False)
-        self.bank_stem = nn.Conv2d((3 + len(filters)) * unshuffle**2, widths[0], 3, padding=1)
+        self.guess_stem = nn.Conv2d((3 + len(filters) + 3 * GUESSES) * unshuffle**2, widths[0], 3, padding=1)
+        self.to_picture = nn.Conv2d(widths[0], ANSWERS * unshuffle**2, 3, padding=1)
 
     @staticmethod
     def config_of(state_dict: Mapping[str, torch.Tensor], stated: Mapping[str, Any]) -> dict[str, Any]:
         """The constructor arguments of the network that `state_dict` came from; shapes tell them all."""
-        config = UNet.config_of({"stem.weight": state_dict["bank_stem.weight"], **state_dict}, stated)
+        answers = state_dict["to_picture.weight"]
+        colours = {
+            "stem.weight": state_dict["guess_stem.weight"],
+            "to_picture.weight": answers[: len(answers) * 3 // ANSWERS],
+        }
+        config = UNet.config_of({**state_dict, **colours}, stated)
         return {name: value for name, value in config.items() if name != "channels"}
 
     @property
-    def receptive_radius(self) -> int:
-        """Input pixels on each side that an output pixel depends on, at most."""
-        return super().receptive_radius + FILTER_PX // 2
+    def minimum_size(self) -> int:
+        return self.size_multiple * math.ceil(LEAST_SIDE_PX / self.size_multiple)
+
+    @property
+    def receptive_radius(self) -> None:  # type: ignore[override]
+        """None: the whole picture tells how the camera shook."""
+        return
 
     def forward(self, picture: torch.Tensor) -> torch.Tensor:
+        guesses = by_kernels(picture)
+        seen = functional.pixel_unshuffle(torch.cat([picture, self.by_bank(picture), *guesses], dim=1), self.unshuffle)
+        answers = functional.pixel_shuffle(self.change(self.guess_stem(seen)), self.unshuffle)
+        change, shares = answers.split([3, 1 + GUESSES], dim=1)
+        # Each pixel is made of the picture and the guesses, in shares, so that no detail of theirs is lost on its way
+        # through the network; and of a change beside them.
+        mixed = (shares.softmax(dim=1)[:, :, None] * torch.stack([picture, *guesses], dim=1)).sum(dim=1)
+        restored: torch.Tensor = mixed + change
+        return restored
+
+    def by_bank(self, picture: torch.Tensor) -> torch.Tensor:
+        """(N, filters, H, W): how each of the bank changes the brightness of `picture`."""
         luma = (picture * picture.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
         border = FILTER_PX // 2
         extended = functional.pad(luma, (border, border, border, border), mode="replicate")
-        changes = functional.conv2d(extended, self.inverses) - luma
-        seen = functional.pixel_unshuffle(torch.cat([picture, changes], dim=1), self.unshuffle)
-        restored: torch.Tensor = picture + functional.pixel_shuffle(self.change(self.bank_stem(seen)), self.unshuffle)
-        return restored
+        return functional.conv2d(extended, self.inverses) - luma
+
+
+@torch.no_grad()
+def by_kernels(picture: torch.Tensor) -> list[torch.Tensor]:
+    """`picture` (N, 3, H, W) with the kernel of each size undone, boldly and carefully."""
+    with torch.autocast(picture.device.type, enabled=False):
+        exact = picture.to(torch.promote_types(picture.dtype, torch.float32))  # half precision has no spectra
+        light = exact.clamp(DARKEST, 1) ** GAMMA
+        brightness = (light * light.new_tensor(LUMA)[:, None, None]).sum(dim=1) ** (1 / GAMMA)
+        guesses = []
+        for size_px in KERNEL_SIZES_PX:
+            kernel = find_kernel(brightness, size_px)
+            for noise_to_signal in KERNEL_NOISE_TO_SIGNAL:
+                sharp = undo_kernel(light, kernel, noise_to_signal).clamp(DARKEST, 1) ** (1 / GAMMA)
+                guesses.append(sharp.to(picture.dtype))
+        return guesses
 
 
 def inverse_filters(filter_px: int = FILTER_PX, noise_to_signal: float = NOISE_TO_SIGNAL) -> torch.Tensor:
