@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 
 from restore_cli.inference.restorer import load_model
 from restore_cli.io.read import read_image
-from restore_cli.models.catalog import read_catalog
+from restore_cli.models.catalog import read_catalog, weights_path
 
 EMBEDDED = [card for card in read_catalog().values() if card.embedded]
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -35,6 +36,13 @@ def test_a_precision_the_card_calls_safe_is_close_to_single(card, precision):
     rounded = load_model(card.id, device="cpu", precision=precision)(picture(card))
     # 45 dB: well below what separates any two models.
     assert psnr(rounded, exact) > 45
+
+
+@pytest.mark.parametrize("card", EMBEDDED, ids=lambda card: card.id)
+def test_a_copy_of_the_file_alone_is_the_same_model(card, tmp_path):
+    copy = shutil.copy(weights_path(card), tmp_path)
+    expected = load_model(card.id, device="cpu")(picture(card))
+    torch.testing.assert_close(load_model(copy, device="cpu")(picture(card)), expected, atol=0, rtol=0)
 
 
 @pytest.mark.parametrize("card", EMBEDDED, ids=lambda card: card.id)
