@@ -96,14 +96,19 @@ def put_in(share: float, count: int) -> Change:
 
 
 def changes() -> st.SearchStrategy[list[Change]]:
-    """Up to three of them."""
-    share, layouts = st.floats(0, 1), ("<H", ">H", "<I", ">I", "<Q", ">Q")
+    """Up to three of them; every number is one of a list.
+
+    Among numbers of a range hypothesis prefers the constants that it finds in our source: every change of that would
+    change the damage.
+    """
+    share = st.sampled_from(range(1001)).map(lambda thousandths: thousandths / 1000)
+    layouts, count = ("<H", ">H", "<I", ">I", "<Q", ">Q"), st.sampled_from(range(1, 65))
     one = st.one_of(
-        st.builds(set_byte, share, st.integers(0, 255)),
+        st.builds(set_byte, share, st.sampled_from(range(256))),
         st.builds(set_number, share, st.sampled_from(NUMBERS), st.sampled_from(layouts)),
         st.builds(cut, share),
-        st.builds(take_out, share, st.integers(1, 64)),
-        st.builds(put_in, share, st.integers(1, 64)),
+        st.builds(take_out, share, count),
+        st.builds(put_in, share, count),
     )
     return st.lists(one, min_size=1, max_size=3)
 

@@ -22,8 +22,7 @@ def test_an_ordeal_is_passed(tmp_path, name):
         pytest.skip(f"{CORPUS} is not there; RESTORE_DATA names another place")
     counts = face(name, tmp_path, full=False)
     assert counts.passed, table([(name, counts, 0)])
-    # How many damaged files can still be read is chance: hypothesis draws others whenever a constant of ours changes.
-    assert counts.restored >= (1 if name == "fuzz" else 10)
+    assert counts.restored >= 10
 
 
 # --- what it would notice ---
