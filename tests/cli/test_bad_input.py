@@ -326,11 +326,13 @@ def test_a_picture_its_format_cannot_hold_is_refused_before_the_work(refused, we
 def test_a_full_disk_leaves_nothing_behind_and_the_rest_is_tried(restore, weights, tmp_path, monkeypatch):
     import errno
 
-    write(tmp_path / "a.png"), write(tmp_path / "b.png")
+    write(tmp_path / "a.png", values(60, 80)), write(tmp_path / "b.png", values(8, 10))
     real, full = os.fsync, []
 
     def fsync(descriptor):
-        if os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part") and not full:
+        # Both are written at once: the large one is a.png.
+        is_large = os.fstat(descriptor).st_size > 2000
+        if is_large and os.readlink(f"/proc/self/fd/{descriptor}").endswith(".part") and not full:
             full.append(descriptor)
             raise OSError(errno.ENOSPC, "No space left on device")
         real(descriptor)
@@ -339,9 +341,8 @@ def test_a_full_disk_leaves_nothing_behind_and_the_rest_is_tried(restore, weight
     result = restore("denoise", "a.png", "b.png", "-n", weights["x1"], "-o", "out")
     assert (result.exit_code, result.stderr.splitlines()[-1]) == (1, "1 done, 1 failed")
     (refused,) = (line for line in result.stderr.splitlines() if "the disk is full" in line)
-    # Both are written at once: either may be the first on the full disk.
-    kept = "b.png" if "out/a.png" in refused else "a.png"
-    assert sorted(os.listdir(tmp_path / "out")) == [MANIFEST_NAME, kept]
+    assert "out/a.png" in refused
+    assert sorted(os.listdir(tmp_path / "out")) == [MANIFEST_NAME, "b.png"]
 
 
 def test_running_out_of_memory_is_a_failure_of_one_file(restore, weights, tmp_path, monkeypatch):
