@@ -6,12 +6,13 @@ Xu, Zheng and Jia, "Unnatural L0 Sparse Representation for Natural Image Deblurr
 fitted that makes those edges into the blurred ones by least squares (Cho and Lee, "Fast Motion Deblurring", SIGGRAPH
 Asia 2009). From small pictures, where the blur is a few pixels wide, to the whole. Nothing in here is learned.
 
-All tensors are float32, (N, H, W) of brightness as it is displayed, in [0, 1].
+The kernel is looked for in brightness as it is displayed, (N, H, W) in [0, 1], in single or double precision.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch.nn import functional
@@ -64,10 +65,15 @@ def _kernel_like(brightness: torch.Tensor, size_px: int) -> torch.Tensor:
     return brightness.new_empty((len(brightness), size_px, size_px))
 
 
-def undo_kernel(light: torch.Tensor, kernel: torch.Tensor, noise_to_signal: float) -> torch.Tensor:
+def undo_kernel(light: torch.Tensor, kernel: torch.Tensor, noise_to_signal: Sequence[float]) -> list[torch.Tensor]:
     """`light` (N, C, H, W), values proportional to light, as it was before `kernel` (N, size, size) blurred it.
 
     By Wiener's inverse filter, for pictures whose power falls with the square of the frequency.
+
+    Args:
+        light: blurred; values proportional to light.
+        kernel: of each picture, its sum 1.
+        noise_to_signal: Wiener's term; the larger, the less is amplified. For each of these there is one result.
     """
     extended = functional.pad(light, (BORDER_PX,) * 4, mode="replicate")
     height, width = extended.shape[-2:]
@@ -76,9 +82,12 @@ def undo_kernel(light: torch.Tensor, kernel: torch.Tensor, noise_to_signal: floa
     across = torch.fft.irfft2(torch.fft.rfft2(extended) * response, s=(height, width))
     inner = _window(height, width, BORDER_PX, light)
     spectrum = torch.fft.rfft2(inner * extended + (1 - inner) * across)
-    power = response.abs().square() + noise_to_signal * (_roughness(height, width, light) + 0.01)
-    sharp: torch.Tensor = torch.fft.irfft2(spectrum * response.conj() / power, s=(height, width))
-    return sharp[..., BORDER_PX:-BORDER_PX, BORDER_PX:-BORDER_PX]
+    power, roughness = response.abs().square(), _roughness(height, width, light) + 0.01
+    kept = slice(BORDER_PX, -BORDER_PX)
+    return [
+        torch.fft.irfft2(spectrum * response.conj() / (power + each * roughness), s=(height, width))[..., kept, kept]
+        for each in noise_to_signal
+    ]
 
 
 def _sides(size_px: int) -> list[int]:

@@ -100,7 +100,7 @@ class DeblurUNet(UNet):
 
     def by_bank(self, picture: torch.Tensor) -> torch.Tensor:
         """(N, filters, H, W): how each of the bank changes the brightness of `picture`."""
-        luma = (picture * picture.new_tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+        luma = _luma(picture)[:, None]
         border = FILTER_PX // 2
         extended = functional.pad(luma, (border, border, border, border), mode="replicate")
         return functional.conv2d(extended, self.inverses) - luma
@@ -112,13 +112,12 @@ def by_kernels(picture: torch.Tensor) -> list[torch.Tensor]:
     with torch.autocast(picture.device.type, enabled=False):
         exact = picture.to(torch.promote_types(picture.dtype, torch.float32))  # half precision has no spectra
         light = exact.clamp(DARKEST, 1) ** GAMMA
-        brightness = (light * light.new_tensor(LUMA)[:, None, None]).sum(dim=1) ** (1 / GAMMA)
+        brightness = _luma(light) ** (1 / GAMMA)
         guesses = []
         for size_px in KERNEL_SIZES_PX:
             kernel = find_kernel(brightness, size_px)
-            for noise_to_signal in KERNEL_NOISE_TO_SIGNAL:
-                sharp = undo_kernel(light, kernel, noise_to_signal).clamp(DARKEST, 1) ** (1 / GAMMA)
-                guesses.append(sharp.to(picture.dtype))
+            for sharp in undo_kernel(light, kernel, KERNEL_NOISE_TO_SIGNAL):
+                guesses.append((sharp.clamp(DARKEST, 1) ** (1 / GAMMA)).to(picture.dtype))
         return guesses
 
 
@@ -140,6 +139,11 @@ def inverse_filters(filter_px: int = FILTER_PX, noise_to_signal: float = NOISE_T
     # A blur's centre is at filter_px // 2 from the corner, so its inverse's is as far on the other side.
     filters: torch.Tensor = inverses.roll((2 * (filter_px // 2),) * 2, dims=(-2, -1))[:, :filter_px, :filter_px]
     return (filters / filters.sum(dim=(-2, -1), keepdim=True)).to(torch.float32)
+
+
+def _luma(picture: torch.Tensor) -> torch.Tensor:
+    """(N, 3, H, W) -> (N, H, W): BT.601."""
+    return (picture * picture.new_tensor(LUMA)[:, None, None]).sum(dim=1)
 
 
 def _disc(radius_px: float, side: int) -> torch.Tensor:

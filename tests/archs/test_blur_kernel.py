@@ -63,7 +63,7 @@ def test_a_kernel_is_a_share_of_light_about_its_centre_of_gravity():
 def test_undoing_the_true_kernel_restores_the_scene(path):
     scene = sheets_of_paper()
     picture, true = blurred(scene, path, 12.0)
-    restored = undo_kernel(picture[None, None], true[None], 3e-3)[0, 0]
+    restored = undo_kernel(picture[None, None], true[None], [3e-3])[0][0, 0]
 
     def mean_square(values):
         return float((values - torch.from_numpy(scene))[16:-16, 16:-16].square().mean())
@@ -75,7 +75,7 @@ def test_a_flat_picture_has_the_kernel_of_one_point():
     kernel = find_kernel(torch.full((1, 64, 64), 0.4), 9)[0]
     assert kernel[4, 4] > 0.99
     picture = torch.full((1, 3, 64, 64), 0.4)
-    torch.testing.assert_close(undo_kernel(picture, kernel[None], 1e-2), picture, atol=1e-3, rtol=0)
+    torch.testing.assert_close(undo_kernel(picture, kernel[None], [1e-2])[0], picture, atol=1e-3, rtol=0)
 
 
 def test_each_picture_of_a_batch_has_its_own_kernel():
