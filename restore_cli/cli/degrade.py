@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -95,7 +97,8 @@ def degrade(
                     record |= {"status": status, "message": error.message, "hint": error.hint}
                     display.error(error.message, error.hint)
                 else:
-                    (display.data if dry_run else display.note)(f"{place}{source} -> {target}")
+                    mosaic = f" (--cfa {record['cfa']})" if "cfa" in record else ""
+                    (display.data if dry_run else display.note)(f"{place}{source} -> {target}{mosaic}")
             display.file_finished()
     display.document(
         {"recipe": recipe, "settings": asdict(degradation), "seed": seed, "dry_run": dry_run, "files": records}
@@ -109,6 +112,8 @@ def find_degradation(recipe: str, overrides: list[str]) -> tuple[Degradation, st
     from restore_cli.tables import read_toml
 
     is_kind = recipe in DEGRADATIONS
+    if is_kind and any(text.partition("=")[0].strip() == "kind" for text in overrides):
+        raise UsageError(f"--set kind: the kind is {recipe}.", "Name the other in its place.")
     if not is_kind and not os.path.isfile(recipe):
         raise RecipeError(f"{recipe}: no such degradation.", f"A TOML file, or one of {', '.join(DEGRADATIONS)}.")
     table: dict[str, Any] = {"kind": recipe} if is_kind else read_toml(Path(recipe))
@@ -147,21 +152,33 @@ def _degrade_file(
 ) -> dict[str, Any]:
     """Degrade one file, or only find out whether it could be; what there is to record of it."""
     from restore_cli.degradations.picture import degrade_image
-    from restore_cli.degradations.recipes import generator_for
+    from restore_cli.degradations.recipes import generator_for, scale_of
+    from restore_cli.degradations.resize import check_reducible
     from restore_cli.io.paths import check_target
     from restore_cli.io.read import read_image, read_size
     from restore_cli.io.write import write_image
 
     check_target(target, overwrite=overwrite)
-    if dry_run:
-        read_size(source)
-        return {"status": "planned"}
     started = time.perf_counter()
+    height, width = read_size(source)
+    with _named(source):
+        check_reducible(height, width, scale_of(degradation))
+    if dry_run:
+        return {"status": "planned"}
     image = read_image(source)
-    try:
+    with _named(source):
         degraded = degrade_image(image, degradation, generator_for(seed, source.stem))
+    write_image(degraded.image, target, overwrite=overwrite)
+    record = {"status": "done", "width": degraded.image.width, "height": degraded.image.height}
+    if degraded.cfa:
+        record["cfa"] = degraded.cfa
+    return {**record, "seconds": round(time.perf_counter() - started, 3)}
+
+
+@contextlib.contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """Errors of what knows pixels alone say whose they are."""
+    try:
+        yield
     except RestoreError as error:
         raise type(error)(f"{source}: {error.message}", error.hint) from error
-    write_image(degraded, target, overwrite=overwrite)
-    seconds = round(time.perf_counter() - started, 3)
-    return {"status": "done", "width": degraded.width, "height": degraded.height, "seconds": seconds}

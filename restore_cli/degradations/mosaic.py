@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from restore_cli.degradations.noise import GaussianNoise
+from restore_cli.degradations.settings import check_settings
 from restore_cli.errors import RecipeError, UsageError
 
 __all__ = ["BAYER_PATTERNS", "Mosaic", "mosaic_to_sparse_rgb"]
@@ -34,6 +35,7 @@ class Mosaic:
         unknown = [pattern for pattern in self.patterns if pattern not in BAYER_PATTERNS]
         if unknown or not self.patterns:
             raise RecipeError(f"Mosaic: patterns = {list(self.patterns)}.", f"Some of {', '.join(BAYER_PATTERNS)}.")
+        check_settings(self, sigma_255=(0, 255))
 
     def __call__(self, clean: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
         """(H, W, 1 or 3) float32 in [0, 1] -> (H, W, 3): values in their colour's channel, else zeros."""

@@ -152,12 +152,14 @@ DEGRADATIONS: dict[str, type[Any]] = {
 
 RANGES = (tuple[float, float], tuple[int, int])
 SEVERAL = tuple[Degradation, ...]
+NAMES = tuple[str, ...]
 
 
 def read_degradation(table: Mapping[str, Any], where: str) -> Degradation:
     """The degradation that a TOML table describes: its `kind` and the fields of that kind's class.
 
-    The tables of a chain or a choice are read likewise. One number stands for a range of just that.
+    The tables of a chain or a choice are read likewise. One number stands for a range of just that,
+    one name for a list of just that.
 
     Raises:
         RecipeError: an unknown kind, an unknown or missing key, a value of the wrong type or range.
@@ -170,6 +172,8 @@ def read_degradation(table: Mapping[str, Any], where: str) -> Degradation:
     for key, value in settings.items():
         if hints.get(key) in RANGES and isinstance(value, (int, float)):
             settings[key] = [value, value]
+        elif hints.get(key) == NAMES and isinstance(value, str):
+            settings[key] = [value]
         elif hints.get(key) == SEVERAL and isinstance(value, list):
             settings[key] = [
                 read_degradation(each, f"{where}.{key}[{index}]") if isinstance(each, Mapping) else each

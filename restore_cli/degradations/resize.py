@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from restore_cli.degradations.settings import check_settings
 from restore_cli.errors import InputError
 
-__all__ = ["Bicubic", "resize_bicubic"]
+__all__ = ["Bicubic", "check_reducible", "resize_bicubic"]
 
 
 def resize_bicubic(picture: NDArray, size: tuple[int, int], scale: float | None = None) -> NDArray:
@@ -39,6 +39,12 @@ def resize_bicubic(picture: NDArray, size: tuple[int, int], scale: float | None 
         if picture.dtype == np.uint8:
             result = np.clip(np.floor(result + 0.5), 0, 255).astype(np.uint8)
     return result
+
+
+def check_reducible(height: int, width: int, scale: int) -> None:
+    """Raises InputError where a side is shorter than `scale`."""
+    if min(height, width) < scale:
+        raise InputError(f"{width}x{height} pixels cannot be reduced by {scale}.", "Use a larger picture.")
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,8 @@ class Bicubic:
         Raises:
             InputError: a side is shorter than `scale`.
         """
+        check_reducible(clean.shape[0], clean.shape[1], self.scale)
         height, width = (side // self.scale for side in clean.shape[:2])
-        if not height or not width:
-            raise InputError(
-                f"{clean.shape[1]}x{clean.shape[0]} pixels cannot be reduced by {self.scale}.", "Use a larger picture."
-            )
         eight_bit = np.floor(np.clip(clean, 0, 1) * 255 + 0.5).astype(np.uint8)
         reduced = resize_bicubic(eight_bit[: height * self.scale, : width * self.scale], (height, width))
         low_resolution: NDArray[np.float32] = reduced.astype(np.float32) / np.float32(255)

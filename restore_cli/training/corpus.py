@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.errors import InputError
+from restore_cli.io.colour import to_srgb
 from restore_cli.io.paths import find_pictures
 from restore_cli.io.read import read_image
 from restore_cli.training.config import PairFolders, Recipe
@@ -114,7 +115,7 @@ def _matches(data_dir: Path, pair: PairFolders, scale: int) -> list[tuple[Path, 
 
 def _clean_scenes(path: Path, *, reductions: Sequence[int], channels: int) -> list[Scene]:
     picture = _read_8_bit(path, channels)
-    return [Scene(_reduced(picture, factor)) for factor in reductions]
+    return [Scene(_reduced(picture, factor)) for factor in reductions if min(picture.shape[:2]) >= factor]
 
 
 def _matched_scene(paths: tuple[Path, Path], *, scale: int, channels: int) -> list[Scene]:
@@ -129,7 +130,8 @@ def _matched_scene(paths: tuple[Path, Path], *, scale: int, channels: int) -> li
 
 
 def _read_8_bit(path: Path, channels: int) -> NDArray[np.uint8]:
-    pixels = read_image(path).pixels
+    image = read_image(path)
+    pixels = to_srgb(image.pixels, image.icc_profile)
     if channels == 1 and pixels.shape[2] == 3:
         pixels = to_grey(pixels)
     elif channels == 3 and pixels.shape[2] == 1:

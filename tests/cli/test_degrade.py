@@ -70,6 +70,21 @@ def test_a_mosaic_is_the_raw_picture_that_demosaic_reads(restore, weights, tmp_p
     assert restore("demosaic", "raw.png", "--cfa", pattern, "-n", weights["unet"]).exit_code == 0
 
 
+def test_the_pattern_that_was_drawn_is_said(restore, tmp_path):
+    names = [f"{letter}.png" for letter in "abcdef"]
+    for name in names:
+        write(tmp_path / name, PHOTO)
+    document = json.loads(
+        restore("degrade", "mosaic", *names, "--set", 'patterns=["rggb","bggr","gbrg"]', "-o", "drawn", "--json").stdout
+    )
+    drawn = [each["cfa"] for each in document["files"]]
+    assert len(set(drawn)) > 1
+    for name, pattern in zip(names, drawn, strict=True):
+        made = restore("degrade", "mosaic", name, "--set", f"patterns={pattern}", "-o", "one.png", "--overwrite")
+        assert made.stderr == f"{name} -> one.png (--cfa {pattern})\n"
+        assert np.array_equal(read(tmp_path / "one.png"), read(tmp_path / "drawn" / name))
+
+
 def test_a_file_can_say_more_than_a_name(restore, tmp_path):
     write(tmp_path / "in.png", PHOTO)
     (tmp_path / "phone.toml").write_text(
@@ -124,6 +139,10 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would(restore, tmp_path):
     assert (result.exit_code, result.stdout) == (0, "in.png -> out/in.png\n")
     document = json.loads(restore("degrade", "rain", "in.png", "-o", "out", "--dry-run", "--json").stdout)
     assert (document["dry_run"], document["files"][0]["status"]) == (True, "planned")
+    assert (
+        "in.png: 48x40 pixels cannot be reduced by 64"
+        in restore("degrade", "bicubic", "in.png", "--set", "scale=64", "--dry-run").stderr
+    )
     (tmp_path / "bad.png").write_bytes(b"x")
     assert restore("degrade", "rain", "in.png", "bad.png", "-o", "out", "--dry-run").exit_code == 1
     assert files(tmp_path) == ["bad.png", "in.png"]
@@ -154,6 +173,12 @@ def test_the_list_names_every_kind_with_its_settings(restore):
         (["jpeg", "in.png", "--set", "quality=high"], 1, "jpeg.quality: expected"),
         (["bicubic", "in.png"], 1, "bicubic: missing scale"),
         (["bicubic", "in.png", "--set", "scale=64"], 1, "in.png: 48x40 pixels cannot be reduced by 64"),
+        (
+            ["mosaic", "in.png", "--set", "sigma_255=-5"],
+            1,
+            "Mosaic: sigma_255 = [-5.0, -5.0] is out of range",
+        ),
+        (["jpeg", "in.png", "--set", "kind=rain"], 2, "--set kind: the kind is jpeg"),
         (["rain", "in.png", "-o", "out.jpg"], 1, "--output out.jpg: results are PNG"),
         (["rain", "in.png", "-o", ""], 2, "--output is empty"),
         (["rain", "-"], 2, "Pipes are not supported"),

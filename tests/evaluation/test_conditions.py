@@ -43,7 +43,7 @@ def test_a_mosaic_has_one_channel_of_values_of_the_picture():
 def test_a_recipe_makes_what_restore_degrade_writes(tmp_path, kind):
     degradation = read_degradation({"kind": kind, **NEEDED.get(kind, {})}, "")
     image = read_image(write(tmp_path / "a.png", values(40, 48)))
-    write_image(degrade_image(image, degradation, generator_for(7, "a")), tmp_path / "written.png")
+    write_image(degrade_image(image, degradation, generator_for(7, "a")).image, tmp_path / "written.png")
     made = by_recipe(kind, degradation, seed=7).degrade(image.pixels, "a")
     np.testing.assert_allclose(made, read_image(tmp_path / "written.png").pixels, atol=1e-6)
 
