@@ -65,7 +65,7 @@ def train_recipe(
         chosen = choose_device(device)
         check_processes(processes, chosen, read.data.batch)
         if export is not None:
-            check_export(read)
+            check_export(read, export)
         # Where its compiler of kernels is missing, as on Windows, a GPU trains without.
         can_compile = chosen.type == "cuda" and find_spec("triton") is not None
         work = partial(
@@ -91,7 +91,9 @@ def train_recipe(
             raise
         display.note(f"Trained: {checkpoint}, log in {run_dir / 'log.csv'}, plot in {run_dir / 'log.png'}")
     if export is not None:
-        display.note(f"Exported: {export_model(read, checkpoint, export)}")
+        replaced = (export / f"{read.name}.toml").exists()
+        card = export_model(read, checkpoint, export)
+        display.note(f"Exported: {card}" + (", in place of the one that was there" if replaced else ""))
 
 
 def _resuming(recipe: Path, compiled: bool | None, options: Mapping[str, object]) -> str:

@@ -33,6 +33,9 @@ __all__ = [
 ]
 
 
+STATED_ELSEWHERE = {"id", "task", "scale", "channels", "wne", "arch", "config", "file"}  # of a card
+
+
 @dataclass(frozen=True)
 class NetworkRecipe:
     """What is trained: either `arch` or `model`.
@@ -227,9 +230,10 @@ def _check(recipe: Recipe, facts: NetworkFacts, where: str) -> None:
         "data.patch_px": recipe.data.patch_px >= 1,
         "data.batch": recipe.data.batch >= 1,
         "data.held_out": recipe.data.held_out >= 2,
-        "data.reductions": all(factor >= 1 for factor in recipe.data.reductions),
+        "data.reductions": bool(recipe.data.reductions) and all(factor >= 1 for factor in recipe.data.reductions),
         "data.grey_share": 0 <= recipe.data.grey_share <= (1 if recipe.data.channels == 3 else 0),
-        "data.saturation": 0 <= recipe.data.saturation[0] <= recipe.data.saturation[1] <= 10,
+        "data.saturation": 0 <= recipe.data.saturation[0] <= recipe.data.saturation[1] <= 10
+        and (recipe.data.channels == 3 or recipe.data.saturation == (1, 1)),
         "data.workers": recipe.data.workers >= 0,
         "optimizer.minutes": recipe.optimizer.minutes > 0,
         "optimizer.steps": recipe.optimizer.steps is None or recipe.optimizer.steps >= 1,
@@ -243,6 +247,8 @@ def _check(recipe: Recipe, facts: NetworkFacts, where: str) -> None:
         if not is_fine:
             raise RecipeError(f"{where}: {key} is out of range.")
     _check_data(recipe.data, facts.scale, f"{where}: data")
+    if repeated := sorted(STATED_ELSEWHERE & recipe.card.keys()):
+        raise RecipeError(f"{where}: card.{repeated[0]}.", "The rest of the recipe says that: leave it out.")
     side = recipe.data.patch_px
     fitting = facts.size_rule.padded(side, side)[0]
     if fitting != side:

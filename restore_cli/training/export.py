@@ -20,6 +20,7 @@ from restore_cli.models.download import fetch
 from restore_cli.tables import from_table, read_toml
 from restore_cli.training.config import Recipe
 from restore_cli.training.network import Trainee, build_trainee
+from restore_cli.training.record import NO_CHECKPOINT
 
 __all__ = ["check_export", "export_model", "trained_model"]
 
@@ -49,11 +50,12 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
 
     Raises:
         CheckpointError: the checkpoint cannot be read, or is not of this recipe.
-        OutputError: the folder cannot be written to.
+        OutputError: the folder cannot be written to, or holds the very model that the run started from.
     """
     import tomli_w
     from safetensors.torch import save
 
+    _check_folder(recipe, folder)
     trainee = _averaged(recipe, checkpoint)
     identity = _identify(recipe, trainee)
     weights = _author_weights(trainee)
@@ -72,12 +74,14 @@ def export_model(recipe: Recipe, checkpoint: Path, folder: Path) -> Path:
     return card_path
 
 
-def check_export(recipe: Recipe) -> None:
+def check_export(recipe: Recipe, folder: Path) -> None:
     """Refuse before the training what could not be exported after it.
 
     Raises:
         RecipeError: the recipe's `[card]` would not make a card, or nobody would recognise the weights.
+        OutputError: `folder` holds the very model that the run starts from.
     """
+    _check_folder(recipe, folder)
     trainee = build_trainee(recipe, fresh=False)
     _check(recipe, trainee, _identify(recipe, trainee), _author_weights(trainee))
 
@@ -89,6 +93,16 @@ def trained_model(recipe: Recipe, checkpoint: Path) -> Model:
     return load_network(Checkpoint(weights, _identify(recipe, trainee).stated), recipe.name)
 
 
+def _check_folder(recipe: Recipe, folder: Path) -> None:
+    """An export replaces the one before it, but not what it was made from."""
+    target, origin = folder / f"{recipe.name}.safetensors", recipe.network.model or recipe.network.init
+    source = locate(origin).path if origin else None
+    if source is not None and target.exists() and source.exists() and target.samefile(source):
+        raise OutputError(
+            f"{target}: the model that this one starts from.", "Choose another --export, or another name in the recipe."
+        )
+
+
 def _averaged(recipe: Recipe, checkpoint: Path) -> Trainee:
     trainee = build_trainee(recipe, fresh=False)
     try:
@@ -96,7 +110,7 @@ def _averaged(recipe: Recipe, checkpoint: Path) -> Trainee:
         trainee.network.load_state_dict(state["averaged"])
     except FileNotFoundError as error:
         raise CheckpointError(f"{checkpoint}: nothing to export yet.", "Train first, with --data.") from error
-    except (OSError, RuntimeError, KeyError) as error:
+    except NO_CHECKPOINT as error:
         raise CheckpointError(f"{checkpoint}: not a checkpoint of this recipe.", "Name its --out.") from error
     return trainee
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from restore_cli.training.losses import LOSS_FUNCTIONS
 from restore_cli.training.network import EveryStage, Trainee, build_trainee
 from restore_cli.training.patches import Batch, PatchSampler, patch_batches
 from restore_cli.training.processes import Team
-from restore_cli.training.record import LogRow, RunFolder
+from restore_cli.training.record import NO_CHECKPOINT, LogRow, RunFolder
 
 __all__ = ["Budget", "learning_rate", "train"]
 
@@ -65,8 +66,8 @@ def train(
 ) -> Path:
     """Train until the budget is used up.
 
-    Arithmetic is bfloat16 where autocast allows it, weights are float32. On the CPU a resumed run equals
-    an uninterrupted one to the bit.
+    Arithmetic is bfloat16 where autocast allows it, weights are float32. On the CPU a resumed run whose budget is
+    `steps` equals an uninterrupted one to the bit; under one of time, rate and end follow the clock.
 
     Args:
         recipe: what to train, on what, and how.
@@ -105,9 +106,14 @@ def train(
             recipe.data.degradation,
             recipe.data.grey_share,
             recipe.data.saturation,
+            name=name,
         )
-        for scenes in (corpus.training, corpus.validation)
+        for name, scenes in (("training", corpus.training), ("held-out", corpus.validation))
     )
+    if show_progress and team.is_main and (small := len(corpus.training) - len(sampler.scenes)):
+        tqdm.write(
+            f"{small} of {len(corpus.training)} training pictures are smaller than a patch: left out.", sys.stderr
+        )
     validation = held_out.batch(VALIDATION_PATCHES, VALIDATION_KEY)
 
     torch.manual_seed(recipe.seed)
@@ -124,7 +130,7 @@ def train(
             averaged.network.load_state_dict(state["averaged"])
             optimizer.load_state_dict(state["optimizer"])
             step, seconds_before = state["step"], state["seconds"]
-        except (RuntimeError, KeyError, ValueError, OSError) as error:
+        except NO_CHECKPOINT as error:
             raise CheckpointError(
                 f"{folder.checkpoint}: not a checkpoint of this recipe.", "Start in another --out."
             ) from error
@@ -146,7 +152,9 @@ def train(
         if not is_finite.item():
             raise RecipeError(
                 f"Recipe '{recipe.name}': the gradients stopped being numbers before step {step}.",
-                "Lower optimizer.rate and go on with --resume: the last checkpoint is from before.",
+                "Lower optimizer.rate and go on with --resume: the last checkpoint is from before."
+                if folder.checkpoint.exists()
+                else "Lower optimizer.rate and start again.",
             )
 
     def log(rate: float) -> None:

@@ -41,6 +41,7 @@ class PatchSampler:
             cut off afterwards; None where every scene has one.
         grey_share: of the patches, RGB ones, that lose their colour before anything else.
         saturation: factors between which the colours of patches to be degraded are stretched.
+        name: what errors call the pictures.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class PatchSampler:
         degradation: Degradation | None = None,
         grey_share: float = 0.0,
         saturation: tuple[float, float] = (1.0, 1.0),
+        name: str = "given",
     ) -> None:
         self.degradation = degradation
         self.grey_share = grey_share
@@ -62,7 +64,7 @@ class PatchSampler:
         self.scenes = [scene for scene in scenes if min(scene.clean.shape[:2]) >= self.clean_px]
         if not self.scenes:
             raise InputError(
-                f"All {len(scenes)} pictures are smaller than a patch of {self.clean_px} pixels.",
+                f"The {name} pictures are all smaller than a patch of {self.clean_px} pixels.",
                 "Use larger pictures or a smaller patch_px.",
             )
         places, details = [], []

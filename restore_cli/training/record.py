@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import pickle
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,22 @@ from restore_cli.errors import CheckpointError, OutputError
 from restore_cli.io.atomic import replacing
 from restore_cli.training.plot import plot_log
 
-__all__ = ["CHECKPOINT_NAME", "LOG_NAME", "LogRow", "RunFolder", "read_log"]
+__all__ = ["CHECKPOINT_NAME", "LOG_NAME", "NO_CHECKPOINT", "LogRow", "RunFolder", "read_log"]
 
 CHECKPOINT_NAME = "checkpoint.pt"
 LOG_NAME = "log.csv"
+
+# What reading a file raises that is no checkpoint, a damaged one, or one of another network.
+NO_CHECKPOINT = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+)
 
 
 @dataclass(frozen=True)
@@ -28,7 +41,7 @@ class LogRow:
         step: how many are finished.
         minutes: of training so far.
         rate: learning rate.
-        loss: mean since the row before.
+        loss: mean since the row before, or since the run went on.
         validation_psnr: of the averaged weights on held-out pictures, dB.
         largest_feature: absolute value, of all that the averaged network's blocks hand on meanwhile; None where
             the recipe does not ask for it.

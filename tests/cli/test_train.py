@@ -45,6 +45,8 @@ def test_a_finished_run_is_exported_without_its_pictures(restore, photos, tmp_pa
     before = (tmp_path / "run/checkpoint.pt").read_bytes()
     done = restore("train", "tiny.toml", "-o", "run", "--export", "out")
     assert (done.exit_code, done.stderr) == (0, "Exported: out/tiny.toml\n")
+    again = restore("train", "tiny.toml", "-o", "run", "--export", "out")
+    assert again.stderr == "Exported: out/tiny.toml, in place of the one that was there\n"
     assert load_model(str(tmp_path / "out/tiny.safetensors")).wne
     assert (tmp_path / "run/checkpoint.pt").read_bytes() == before
 

@@ -108,11 +108,29 @@ def test_a_recipe_without_a_card_is_refused_before_the_training(tmp_path):
     path = tmp_path / "bare.toml"
     path.write_text(RECIPE[: RECIPE.index("[card]")])
     with pytest.raises(RecipeError, match="missing summary, "):
-        check_export(read_recipe(path))
+        check_export(read_recipe(path), tmp_path)
 
 
-def test_a_recipe_with_a_card_is_not(recipe):
-    check_export(recipe)
+def test_a_recipe_with_a_card_is_not(recipe, tmp_path):
+    check_export(recipe, tmp_path)
+
+
+@pytest.mark.parametrize("key", ["model", "init"])
+def test_the_model_that_a_run_starts_from_is_not_replaced(tmp_path, data, key):
+    first = recipe_with(tmp_path)
+    export_model(first, run(first, data, tmp_path / "first", steps=1), tmp_path / "weights")
+    weights = tmp_path / "weights/tiny.safetensors"
+    before = weights.read_bytes()
+    network = f'[network]\nmodel = "{weights}"\n' if key == "model" else f'{NETWORK}init = "{weights}"\n'
+    tuned = recipe_with(tmp_path, (NETWORK, network))
+    with pytest.raises(OutputError, match=r"weights/tiny\.safetensors: the model that this one starts from"):
+        check_export(tuned, tmp_path / "weights")
+    checkpoint = run(tuned, data, tmp_path / "second", steps=1)
+    with pytest.raises(OutputError, match="starts from"):
+        export_model(tuned, checkpoint, tmp_path / "weights")
+    assert weights.read_bytes() == before
+    export_model(tuned, checkpoint, tmp_path / "tuned")
+    export_model(tuned, checkpoint, tmp_path / "tuned")  # an export replaces the one before it
 
 
 def test_what_cannot_be_exported_is_said(recipe, data, tmp_path):

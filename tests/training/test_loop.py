@@ -12,10 +12,11 @@ from restore_cli.errors import CheckpointError, DeviceMemoryError, InputError, R
 from restore_cli.training import loop
 from restore_cli.training.config import OptimizerRecipe
 from restore_cli.training.ema import AveragedWeights
+from restore_cli.training.export import export_model
 from restore_cli.training.loop import Budget, learning_rate, train, validation_psnr
 from restore_cli.training.losses import LOSS_FUNCTIONS
 from restore_cli.training.network import Trainee, build_trainee
-from tests.training.tiny import NETWORK, logged, recipe_with, run
+from tests.training.tiny import NETWORK, draw, logged, recipe_with, run
 
 # Layers are left out by chance while training: what resuming exactly is hardest for.
 STOCHASTIC = '[network]\narch = "swinir"\nembed_dim = 8\ndepths = [2]\nnum_heads = [2]\nwindow_size = 8\nupscale = 1\n'
@@ -136,6 +137,25 @@ def test_weights_that_run_away_never_replace_a_good_checkpoint(recipe, data, tmp
     with pytest.raises(RecipeError, match="stopped being numbers"):
         run(recipe, data, tmp_path / "run", steps=4, resume=True)
     assert path.read_bytes() == good
+    with pytest.raises(RecipeError, match="rate and start again"):
+        run(recipe, data, tmp_path / "other", steps=4)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", "a list"])
+def test_what_is_no_checkpoint_is_named(recipe, data, tmp_path, content):
+    path = run(recipe, data, tmp_path / "run", steps=1)
+    path.write_bytes(content) if isinstance(content, bytes) else torch.save([content], path)
+    with pytest.raises(CheckpointError, match="not a checkpoint of this recipe"):
+        run(recipe, data, tmp_path / "run", steps=2, resume=True)
+    with pytest.raises(CheckpointError, match="not a checkpoint of this recipe"):
+        export_model(recipe, path, tmp_path)
+
+
+def test_small_pictures_are_left_out_and_counted(recipe, data, tmp_path, capsys):
+    draw(data / "photos/0.png", 1, 40)
+    both = recipe_with(tmp_path, ("batch = 2", "batch = 2\nreductions = [1, 2]"))
+    run(both, data, tmp_path / "run", steps=1, show_progress=True)
+    assert "1 of 3 training pictures are smaller than a patch: left out" in capsys.readouterr().err
 
 
 def test_another_recipes_checkpoint_is_not_resumed(recipe, data, tmp_path):

@@ -81,8 +81,8 @@ def test_a_picture_of_one_colour_can_be_drawn_from():
 def test_pictures_smaller_than_a_patch_are_left_out_until_none_is_left():
     small, large = Scene(noise_picture(15, 50)), Scene(noise_picture())
     assert PatchSampler([small, large], 16, 1, NOISE).scenes == [large]
-    with pytest.raises(InputError, match="All 1 pictures are smaller than a patch of 16"):
-        PatchSampler([small], 16, 1, NOISE)
+    with pytest.raises(InputError, match="held-out pictures are all smaller than a patch of 16"):
+        PatchSampler([small], 16, 1, NOISE, name="held-out")
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3])
