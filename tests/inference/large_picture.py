@@ -48,10 +48,10 @@ class Peak:
         self._watch.join()
 
     def _look(self) -> None:
-        while True:
+        has_ended = False
+        while not has_ended:
+            has_ended = self._ends.wait(0.005)
             self.bytes = max(self.bytes, anonymous_bytes())
-            if self._ends.wait(0.005):
-                return
 
 
 def make_picture(path: Path, side: int, channels: int) -> None:

@@ -104,9 +104,12 @@ def killed():
     os.kill(os.getpid(), 9)
 
 
+held = []
+
+
 def takes(size):
-    held = b"x" * size
-    return sum(held) // held[0]  # which takes long enough to be looked at
+    held.append(b"x" * size)  # until the process ends: who looks only now and then sees it at last
+    return size
 
 
 def test_a_machine_without_memory_for_a_thread_is_one_line(tmp_path):
