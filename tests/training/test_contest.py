@@ -9,6 +9,7 @@ import pytest
 
 from restore_cli.errors import RecipeError
 from restore_cli.models.card import Rival, read_card
+from restore_cli.models.catalog import read_catalog
 from restore_cli.training.config import read_recipe
 from restore_cli.training.contest import Contest, hold, main, read_contest, write_outcome
 from restore_cli.training.export import export_model
@@ -65,6 +66,12 @@ def test_the_outcome_is_on_the_card_and_survives_the_next_export(contest, data, 
     recipe = read_recipe(Path(contest.recipe))
     export_model(recipe, run(recipe, data, tmp_path / "second", steps=1), tmp_path / "cards")
     assert list(read_card(path).rivals) == [earlier[1], *latest]
+
+
+@pytest.mark.parametrize("path", sorted(CONTESTS.glob("*.toml")), ids=lambda path: path.stem)
+def test_the_outcome_of_every_contest_is_on_the_card_that_ships(path):
+    contest = read_contest(path)
+    assert {rival.name for rival in read_catalog()[contest.card].rivals} >= contest.rivals.keys()
 
 
 def test_the_program_prints_and_writes_the_outcome(contest, data, tmp_path, capsys):
