@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from restore_cli.errors import UsageError
-from restore_cli.models.card import Card, Evidence, Score
+from restore_cli.models.card import Card, Evidence, Rival, Score
 from restore_cli.tasks import TASKS
 
 __all__ = ["card_page", "catalogue_page", "in_bytes", "parse_size", "size_of"]
@@ -162,6 +163,7 @@ def card_page(card: Card, path: str, address: str, places: Sequence[str], sha256
     yield from item("precision", "; ".join(filter(None, (safe, card.precision_advice))))
     if card.tiling:
         yield from item("tiles", f"share {card.tiling.overlap_px} pixels. {card.tiling.advice}".strip())
+    yield from item("contest", _contests(card.rivals))
     yield from item("paper", card.paper)
     for number, note in enumerate(card.notes):
         yield from item("notes" if not number else "", note)
@@ -182,6 +184,15 @@ def card_page(card: Card, path: str, address: str, places: Sequence[str], sha256
     yield "  who says so"
     for label, text in sources:
         yield from item(label, text)
+
+
+def _contests(rivals: Sequence[Rival]) -> str:
+    """What networks of several kinds came to in equal time."""
+    return "; ".join(
+        ", ".join(f"{each.name} {each.validation_psnr:.2f} dB" for each in held)
+        + f" on held-out pictures after {minutes:g} minutes of training each"
+        for minutes, held in itertools.groupby(rivals, lambda each: each.minutes)
+    )
 
 
 def _figures(scores: Sequence[Score]) -> Iterator[str]:

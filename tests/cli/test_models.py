@@ -143,6 +143,7 @@ def test_a_card_is_shown_in_full_with_those_who_say_so(card):
         card.paper,
         *places,
         *card.notes,
+        *(f"{rival.name} {rival.validation_psnr:.2f} dB" for rival in card.rivals),
     )
     sources = (card.source, card.file.source, card.licence.source, *(each.source for each in card.mirrors))
     for text in (*facts, *sources):
