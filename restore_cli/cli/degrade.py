@@ -159,12 +159,12 @@ def _degrade_file(
     from restore_cli.io.write import write_image
 
     check_target(target, overwrite=overwrite)
-    started = time.perf_counter()
-    height, width = read_size(source)
-    with _named(source):
-        check_reducible(height, width, scale_of(degradation))
     if dry_run:
+        height, width = read_size(source)
+        with _named(source):
+            check_reducible(height, width, scale_of(degradation))
         return {"status": "planned"}
+    started = time.perf_counter()
     image = read_image(source)
     with _named(source):
         degraded = degrade_image(image, degradation, generator_for(seed, source.stem))

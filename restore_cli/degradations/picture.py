@@ -14,7 +14,7 @@ from restore_cli.degradations.mosaic import BAYER_PATTERNS, mosaic_to_sparse_rgb
 from restore_cli.degradations.recipes import Degradation, makes_mosaic
 from restore_cli.degradations.resize import resize_bicubic
 from restore_cli.io.colour import displayable, to_srgb
-from restore_cli.io.image import Image
+from restore_cli.io.image import FloatArray, Image
 
 __all__ = ["Degraded", "degrade_image"]
 
@@ -43,10 +43,15 @@ def degrade_image(image: Image, degradation: Degradation, rng: np.random.Generat
         # What restores it will say nothing of a profile.
         pixels = degradation(np.clip(to_srgb(shown, icc_profile), 0, 1), rng)
         raw = pixels.sum(axis=2, keepdims=True)
-        cfa = next(each for each in BAYER_PATTERNS if np.array_equal(mosaic_to_sparse_rgb(raw[:, :, 0], each), pixels))
+        cfa = next(each for each in BAYER_PATTERNS if _has_pattern(pixels, raw[:, :, 0], each))
         return Degraded(replace(image, pixels=raw, alpha=None, icc_profile=None, bit_depth=8), cfa)
     pixels = degradation(np.clip(shown, 0, 1), rng)
     alpha = image.alpha
     if alpha is not None and alpha.shape != pixels.shape[:2]:
         alpha = np.clip(resize_bicubic(alpha, (pixels.shape[0], pixels.shape[1])), 0, 1)
     return Degraded(replace(image, pixels=pixels, alpha=alpha, icc_profile=icc_profile, bit_depth=8))
+
+
+def _has_pattern(sparse: FloatArray, raw: FloatArray, pattern: str) -> bool:
+    # Pictures of light may hold what is no number.
+    return np.array_equal(mosaic_to_sparse_rgb(raw, pattern), sparse, equal_nan=True)

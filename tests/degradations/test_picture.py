@@ -52,6 +52,13 @@ def test_light_is_degraded_as_it_is_displayed(image):
         assert degraded.icc_profile is None
 
 
+def test_a_mosaic_may_hold_what_is_no_number(image):
+    pixels = image.pixels.copy()
+    pixels[3, 5] = np.nan
+    degraded = degrade_image(image.with_pixels(pixels), Mosaic(("gbrg",)), rng())
+    assert degraded.cfa == "gbrg" and np.isnan(degraded.image.pixels).sum() == 1
+
+
 def test_a_mosaic_of_other_primaries_is_one_of_srgb(image):
     wide = replace(image, icc_profile=adobe_rgb_profile())
     grey = np.full((8, 8, 3), 0.4, np.float32)
